@@ -1,0 +1,364 @@
+"""What a check is: one known problem, read from one TOML file, or refused with the reason.
+
+The format is described in ``checks/README.md``. A check is data: nothing in it is ever executed.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
+from nnunet_doctor.facts.exchange import FactError, from_plain, to_plain
+from nnunet_doctor.settings import VARIABLES, parse_options
+from nnunet_doctor.when import When, WhenError, nearest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resources", "dataset", "training")
+"""Areas of checks: the folders of ``checks/``, in the order of reports."""
+
+SEVERITIES = ("error", "warning", "info")
+LANGUAGES = ("en", "zh")
+EXPECTATIONS = ("fires", "silent", "unknown")
+
+_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PLACEHOLDER = re.compile(r"\{([a-z0-9_]+\.[a-z0-9_]+|python)\}")
+
+_KEYS: dict[str, tuple[str, ...]] = {
+    "a check": ("severity", "when", "subjects", "references", "explains", "false_alarms", "text", "fix", "log", "example"),
+    "[text]": LANGUAGES,
+    "[text.*]": ("title", "why"),
+    "[[fix]]": ("when", *LANGUAGES, "launch", "command"),
+    "[[fix]] launch": ("env", "args"),
+    "[log]": ("cause", "consequence"),
+    "[[example]]": ("expect", "name", "facts"),
+}
+
+
+class CheckError(ValueError):
+    """A file that is not a check.
+
+    Attributes:
+        file: Name of the file, as the user knows it.
+        line: Line (from 1) that the sentence is about, or None.
+        sentence: What is wrong, in one sentence.
+    """
+
+    def __init__(self, file: str, line: int | None, sentence: str) -> None:
+        """Keep file, line and sentence, and make them one message."""
+        super().__init__(f"{file}:{line}: {sentence}" if line else f"{file}: {sentence}")
+        self.file, self.line, self.sentence = file, line, sentence
+
+
+@dataclass(frozen=True)
+class Text:
+    """Title and reason in one language."""
+
+    title: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A way out.
+
+    Attributes:
+        when: Condition under which it is offered; None for always.
+        text: The advice by language.
+        command: Arguments of a command to show; empty for none. Never executed.
+        env: Environment variables of the training that a plan may set.
+        args: Options of nnUNetv2_train that a plan may add.
+    """
+
+    when: When | None
+    text: Mapping[str, str]
+    command: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+
+    @property
+    def is_launch_setting(self) -> bool:
+        """Whether a plan can apply it."""
+        return bool(self.env or self.args)
+
+
+@dataclass(frozen=True)
+class Example:
+    """Facts and what the check must say of them. Facts that are not given are unknown."""
+
+    name: str
+    expect: str
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Check:
+    """One known problem.
+
+    Attributes:
+        id: Name of its file: kebab-case, never renamed.
+        area: Folder of its file.
+        severity: error, warning or info.
+        when: Condition over facts; None when ``subjects`` alone decides, or when only a log shows the problem.
+        subjects: Fact that lists the files, cases or folders concerned; None for none.
+        text: Title and reason by language.
+        explains: Checks whose findings this one is the cause of.
+        log_cause: Regular expressions of log lines that this problem causes.
+        log_consequence: Regular expressions of log lines that follow from it.
+        origin: "built in", or the folder or package that it comes from.
+    """
+
+    id: str
+    area: str
+    severity: str
+    text: Mapping[str, Text]
+    when: When | None = None
+    subjects: str | None = None
+    references: tuple[str, ...] = ()
+    explains: tuple[str, ...] = ()
+    false_alarms: str | None = None
+    fixes: tuple[Fix, ...] = ()
+    log_cause: tuple[str, ...] = ()
+    log_consequence: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    origin: str = "built in"
+
+    @property
+    def is_decided_by_facts(self) -> bool:
+        """Whether facts alone can show the problem, before a run."""
+        return self.when is not None or self.subjects is not None
+
+
+def fill(template: str, facts: Facts) -> str:
+    """Put facts into the ``{area.noun}`` of a text; ``{python}`` is the examined interpreter."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        return _words(facts["python.executable" if name == "python" else name])
+
+    return _PLACEHOLDER.sub(value, template)
+
+
+def _words(value: Observed) -> str:
+    if isinstance(value, Unknown):
+        return "?"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in to_plain(value)) if value else "-"
+    return "-" if value is None else str(value)
+
+
+def placeholders(template: str) -> tuple[str, ...]:
+    """Return the facts that a text mentions."""
+    return tuple("python.executable" if name == "python" else name for name in _PLACEHOLDER.findall(template))
+
+
+def read_check(id: str, area: str, text: str, file: str, origin: str = "built in") -> Check:
+    """Turn the text of a check file into a check.
+
+    Args:
+        id: Name of the file without ending.
+        area: Name of its folder.
+        text: Content of the file.
+        file: How the file is called in messages.
+        origin: "built in", or where the pack comes from.
+
+    Raises:
+        CheckError: The file is not a check; the message names file and line and, for a misspelt word, the nearest one.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise CheckError(file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
+    except RecursionError:
+        raise CheckError(file, None, "this is not a check: it is nested too deeply") from None
+    return _Reader(file, text).check(id, area, document, origin)
+
+
+class _Reader:
+    """Reads one document; knows file and text so that every refusal can name the line."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file, self.lines = file, text.splitlines()
+
+    def fail(self, sentence: str, *path: str, nth: int = 0) -> CheckError:
+        return CheckError(self.file, self.line_of(*path, nth=nth), sentence)
+
+    def line_of(self, *path: str, nth: int = 0) -> int | None:
+        """Find the line of a key below a table header, or of the header; None when neither is there."""
+        start, seen = 0, -1
+        *tables, key = path or ("",)
+        if tables:
+            header = re.compile(rf"\s*\[+\s*{re.escape(tables[0])}\s*\]+")
+            for number, line in enumerate(self.lines):
+                if header.match(line):
+                    seen += 1
+                    if seen == nth:
+                        start = number
+                        break
+        pattern = re.compile(rf"\s*[\[\"']*{re.escape(key)}[\"'\]]*\s*([.=]|$)|.*[{{,\s]{re.escape(key)}\s*[.=]")
+        for number, line in enumerate(self.lines[start:], start + 1):
+            if key and pattern.match(line):
+                return number
+        return start + 1 if tables and seen >= 0 else None
+
+    def check(self, id: str, area: str, document: dict[str, Any], origin: str) -> Check:
+        if not _ID.fullmatch(id):
+            raise self.fail(f"the file name {id!r} is not an id: lower-case words joined by '-'")
+        if area not in AREAS:
+            raise self.fail(f"there is no area {area!r}{nearest(area, AREAS)}; the folder of a check names its area")
+        self.known_keys(document, "a check")
+        severity = self.text(document, "severity", required=True)
+        if severity not in SEVERITIES:
+            raise self.fail(f"severity is one of {', '.join(SEVERITIES)}, not {severity!r}", "severity")
+        subjects = self.text(document, "subjects") or None
+        if subjects is not None and (subjects not in CATALOGUE or not CATALOGUE[subjects].is_list_of_details):
+            lists = [name for name, info in CATALOGUE.items() if info.is_list_of_details]
+            raise self.fail(f"'subjects' names a fact that lists subjects, not {subjects!r}{nearest(subjects, lists)}", "subjects")
+        log = self.table(document, "log")
+        self.known_keys(log, "[log]", "log")
+        check = Check(
+            id=id,
+            area=area,
+            severity=severity,
+            text=self.texts(document),
+            when=self.condition(document, "when"),
+            subjects=subjects,
+            references=self.texts_list(document, "references"),
+            explains=self.texts_list(document, "explains"),
+            false_alarms=self.text(document, "false_alarms") or None,
+            fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
+            log_cause=self.patterns(log, "cause"),
+            log_consequence=self.patterns(log, "consequence"),
+            examples=tuple(self.example(item, nth) for nth, item in enumerate(self.tables(document, "example"))),
+            origin=origin,
+        )
+        self.is_complete(check)
+        return check
+
+    def is_complete(self, check: Check) -> None:
+        if not check.is_decided_by_facts and not check.log_cause:
+            raise self.fail("a check needs 'when' or 'subjects', or a [log] cause when only a log shows the problem")
+        wanted = {"fires", "silent"} if check.is_decided_by_facts else set()
+        lacking = wanted - {example.expect for example in check.examples}
+        if lacking:
+            raise self.fail(f"an [[example]] that expects {' and one that expects '.join(repr(x) for x in sorted(lacking))} is missing")
+
+    def texts(self, document: dict[str, Any]) -> dict[str, Text]:
+        texts = self.table(document, "text")
+        self.known_keys(texts, "[text]", "text")
+        found = {}
+        for language in LANGUAGES:
+            if language not in texts:
+                raise self.fail(f"[text.{language}] is missing: English and Chinese are both required")
+            part = self.table(texts, language)
+            where = f"text.{language}"
+            self.known_keys(part, "[text.*]", where)
+            title, why = (self.text(part, key, where, required=True) for key in ("title", "why"))
+            for key, words in (("title", title), ("why", why)):
+                self.mentions_facts(words, where, key)
+            found[language] = Text(title, why)
+        return found
+
+    def fix(self, fix: dict[str, Any], nth: int) -> Fix:
+        self.known_keys(fix, "[[fix]]", "fix", nth)
+        words = {language: self.text(fix, language, "fix", nth=nth, required=True) for language in LANGUAGES}
+        launch = self.table(fix, "launch")
+        self.known_keys(launch, "[[fix]] launch", "fix", nth)
+        env = self.table(launch, "env")
+        for name, value in env.items():
+            if name not in VARIABLES:
+                raise self.fail(f"{name!r} is not a variable that a plan may set{nearest(name, VARIABLES)}", "fix", name, nth=nth)
+            if not isinstance(value, str):
+                raise self.fail(f"the value of {name!r} is a text", "fix", name, nth=nth)
+        args = self.texts_list(launch, "args", "fix", nth)
+        try:
+            parse_options(args)
+        except ValueError as error:
+            raise self.fail(str(error), "fix", "launch", nth=nth) from None
+        command = self.texts_list(fix, "command", "fix", nth)
+        for words_or_argument in (*words.values(), *env.values(), *args, *command):
+            self.mentions_facts(words_or_argument, "fix", "launch", nth)
+        return Fix(when=self.condition(fix, "when", "fix", nth), text=words, command=command, env=env, args=args)
+
+    def example(self, example: dict[str, Any], nth: int) -> Example:
+        self.known_keys(example, "[[example]]", "example", nth)
+        expect = self.text(example, "expect", "example", nth=nth, required=True)
+        if expect not in EXPECTATIONS:
+            raise self.fail(f"'expect' is one of {', '.join(EXPECTATIONS)}, not {expect!r}", "example", "expect", nth=nth)
+        values: dict[str, Observed] = {name: Unknown("the example does not give it") for name in CATALOGUE}
+        for area, nouns in self.table(example, "facts").items():
+            if not isinstance(nouns, Mapping):
+                raise self.fail(f"facts are written as area.noun = value, not {area!r}", "example", "facts", nth=nth)
+            for noun, value in nouns.items():
+                try:
+                    # TOML has no null: a fact that does not apply is written area.noun.none = true
+                    plain = None if value == {"none": True} else value
+                    values[f"{area}.{noun}"] = from_plain(f"{area}.{noun}", plain)
+                except FactError as error:
+                    raise self.fail(str(error), "example", "facts", nth=nth) from None
+        name = self.text(example, "name", "example", nth=nth) or f"{expect} {nth + 1}"
+        return Example(name, expect, Facts().with_values(values))
+
+    def condition(self, table: dict[str, Any], key: str, where: str = "", nth: int = 0) -> When | None:
+        text = self.text(table, key, where, nth=nth)
+        if not text:
+            return None
+        try:
+            return When.parse(text)
+        except WhenError as error:
+            raise self.fail(str(error), *filter(None, (where, key)), nth=nth) from None
+
+    def mentions_facts(self, words: str, where: str, key: str, nth: int = 0) -> None:
+        for name in placeholders(words):
+            if name not in CATALOGUE:
+                raise self.fail(f"there is no fact {name!r} to put into the text{nearest(name, CATALOGUE)}", where, key, nth=nth)
+
+    def patterns(self, log: dict[str, Any], key: str) -> tuple[str, ...]:
+        found = self.texts_list(log, key, "log")
+        for pattern in found:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise self.fail(f"{pattern!r} is not a regular expression: {error}", "log", key) from None
+        return found
+
+    def known_keys(self, table: Mapping[str, Any], kind: str, where: str = "", nth: int = 0) -> None:
+        for key in table:
+            if key not in _KEYS[kind]:
+                raise self.fail(f"{kind} has no key {key!r}{nearest(key, _KEYS[kind])}", *filter(None, (where, key)), nth=nth)
+
+    def text(self, table: Mapping[str, Any], key: str, where: str = "", *, nth: int = 0, required: bool = False) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            raise self.fail(f"{key!r} is a text", *filter(None, (where, key)), nth=nth)
+        if required and not value.strip():
+            raise self.fail(f"{key!r} is missing" + (f" in [{where}]" if where else ""), *filter(None, (where, key)), nth=nth)
+        return value.strip()
+
+    def texts_list(self, table: Mapping[str, Any], key: str, where: str = "", nth: int = 0) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.fail(f"{key!r} is a list of texts", *filter(None, (where, key)), nth=nth)
+        return tuple(value)
+
+    def table(self, table: Mapping[str, Any], key: str) -> dict[str, Any]:
+        value = table.get(key, {})
+        if not isinstance(value, dict):
+            raise self.fail(f"{key!r} is a table", key)
+        return value
+
+    def tables(self, table: Mapping[str, Any], key: str) -> Iterable[dict[str, Any]]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise self.fail(f"write each {key} as [[{key}]]", key)
+        return value

@@ -1,0 +1,153 @@
+"""Facts and checks in, findings out. Pure: no clock, no environment, no disk, no process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from nnunet_doctor.check import SEVERITIES, Check, Example, Fix
+from nnunet_doctor.facts import Detail, Facts, Observed, Unknown
+from nnunet_doctor.facts.derive import inputs_of
+from nnunet_doctor.when import Verdict
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A fact that decided."""
+
+    fact: str
+    value: Observed
+    source: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A check that fired.
+
+    Attributes:
+        details: Files, cases or folders that it is about.
+        evidence: The facts that decided, in the order of the condition.
+        fixes: The ways out that apply here, in the order of the check.
+        explained_by: Id of the finding that is the cause of this one; None for none.
+    """
+
+    check: Check
+    details: tuple[Detail, ...]
+    evidence: tuple[Evidence, ...]
+    fixes: tuple[Fix, ...]
+    explained_by: str | None = None
+
+    @property
+    def is_blocking(self) -> bool:
+        """Whether a training must not start with it."""
+        return self.check.severity == "error"
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A check that could not be decided, and the reasons."""
+
+    check: Check
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a set of checks says about facts, in the order of severity and then of the catalogue."""
+
+    findings: tuple[Finding, ...]
+    undecided: tuple[Undecided, ...]
+    passed: tuple[Check, ...]
+
+    @property
+    def blocking(self) -> tuple[Finding, ...]:
+        """The findings with which a training must not start."""
+        return tuple(finding for finding in self.findings if finding.is_blocking)
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Ids of all findings."""
+        return frozenset(finding.check.id for finding in self.findings)
+
+
+def diagnose(facts: Facts, checks: Iterable[Check]) -> Diagnosis:
+    """Ask every check that facts can decide."""
+    findings: list[Finding] = []
+    undecided: list[Undecided] = []
+    passed: list[Check] = []
+    for check in checks:
+        if not check.is_decided_by_facts:
+            continue
+        verdict = ask(check, facts)
+        if verdict.value is None:
+            undecided.append(Undecided(check, reasons(facts, verdict.deciding)))
+        elif verdict.value:
+            findings.append(_finding(check, facts, verdict))
+        else:
+            passed.append(check)
+    findings.sort(key=lambda finding: SEVERITIES.index(finding.check.severity))
+    return Diagnosis(tuple(_with_causes(findings)), tuple(undecided), tuple(passed))
+
+
+def ask(check: Check, facts: Facts) -> Verdict:
+    """Say whether one check fires, and the facts that decide it."""
+    if check.subjects is None:
+        return check.when.holds(facts) if check.when else Verdict(False, ())
+    listed = facts[check.subjects]
+    if not isinstance(listed, Unknown) and not listed:
+        return Verdict(False, (check.subjects,))
+    condition = check.when.holds(facts) if check.when else Verdict(True, ())
+    if condition.value is False:
+        return condition
+    if isinstance(listed, Unknown):
+        return Verdict(None, (check.subjects,))
+    return Verdict(condition.value, tuple(dict.fromkeys((check.subjects, *condition.deciding))))
+
+
+def agrees(check: Check, example: Example) -> bool:
+    """Say whether a check says of an example what the example expects."""
+    said = {True: "fires", False: "silent", None: "unknown"}[ask(check, example.facts).value]
+    return said == example.expect
+
+
+def reasons(facts: Facts, names: Sequence[str]) -> tuple[str, ...]:
+    """Say why facts are unknown, each as "fact: reason"."""
+    found = []
+    for name in names:
+        value = facts[name]
+        reason = value.reason if isinstance(value, Unknown) else f"{value!r} cannot be compared"
+        found.append(f"{name}: {reason}")
+    return tuple(dict.fromkeys(found))
+
+
+def _finding(check: Check, facts: Facts, verdict: Verdict) -> Finding:
+    listed = facts[check.subjects] if check.subjects else ()
+    details = tuple(item for item in listed if isinstance(item, Detail)) if isinstance(listed, tuple) else ()
+    fixes = tuple(fix for fix in check.fixes if fix.when is None or fix.when.holds(facts).value)
+    names = [name for name in verdict.deciding if name != check.subjects] or list(verdict.deciding)
+    return Finding(check, details, evidence_of(facts, names), fixes)
+
+
+def evidence_of(facts: Facts, names: Sequence[str]) -> tuple[Evidence, ...]:
+    """Return facts with their values and sources; a derived fact is followed by those observed facts it rests on."""
+    ordered: dict[str, None] = {}
+    for name in names:
+        ordered[name] = None
+        for base in inputs_of(name):
+            value = facts[base]
+            if not isinstance(value, (Unknown, tuple)) and value is not None:
+                ordered[base] = None
+    return tuple(Evidence(name, facts[name], facts.source(name)) for name in ordered)
+
+
+def _with_causes(findings: list[Finding]) -> list[Finding]:
+    present = {finding.check.id for finding in findings}
+    causes = {
+        consequence: finding.check.id
+        for finding in reversed(findings)
+        for consequence in finding.check.explains
+        if consequence in present and consequence != finding.check.id
+    }
+    return [
+        Finding(item.check, item.details, item.evidence, item.fixes, causes.get(item.check.id)) for item in findings
+    ]

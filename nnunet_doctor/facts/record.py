@@ -1,0 +1,152 @@
+"""All areas together, and the catalogue of every fact's name, type and meaning."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from nnunet_doctor.facts.base import Detail, Observed, Unknown
+from nnunet_doctor.facts.dataset import DatasetFacts
+from nnunet_doctor.facts.gpu import GpuFacts
+from nnunet_doctor.facts.nnunet import NnunetFacts
+from nnunet_doctor.facts.paths import PathsFacts
+from nnunet_doctor.facts.platform import PlatformFacts
+from nnunet_doctor.facts.preprocessed import PreprocessedFacts
+from nnunet_doctor.facts.python import PythonFacts
+from nnunet_doctor.facts.resources import ResourcesFacts
+from nnunet_doctor.facts.torch import TorchFacts
+from nnunet_doctor.facts.training import TrainingFacts
+from nnunet_doctor.facts.triton import TritonFacts
+
+AREAS: dict[str, type[Any]] = {
+    "platform": PlatformFacts,
+    "python": PythonFacts,
+    "torch": TorchFacts,
+    "triton": TritonFacts,
+    "gpu": GpuFacts,
+    "nnunet": NnunetFacts,
+    "paths": PathsFacts,
+    "resources": ResourcesFacts,
+    "dataset": DatasetFacts,
+    "preprocessed": PreprocessedFacts,
+    "training": TrainingFacts,
+}
+
+
+@dataclass(frozen=True)
+class FactInfo:
+    """What is known about a fact before anyone looks: its name, type and meaning.
+
+    ``type`` is the type of a known value, ``None`` taken out; ``optional`` says whether ``None`` is a value.
+    """
+
+    name: str
+    type: Any
+    optional: bool
+    derived: bool
+    doc: str
+
+    @property
+    def is_list_of_details(self) -> bool:
+        """Whether the fact lists files, cases or folders with a message each."""
+        return self.type == tuple[Detail, ...]
+
+    @property
+    def type_name(self) -> str:
+        """The type in words for documentation."""
+        words = {
+            bool: "true or false",
+            int: "whole number",
+            float: "number",
+            str: "text",
+            tuple[str, ...]: "list of texts",
+            tuple[int, ...]: "list of whole numbers",
+            tuple[float, ...]: "list of numbers",
+            tuple[Detail, ...]: "list of subject and message",
+        }
+        return words[self.type] + (" or none" if self.optional else "")
+
+
+def _catalogue() -> dict[str, FactInfo]:
+    infos: dict[str, FactInfo] = {}
+    for area, record in AREAS.items():
+        hints = typing.get_type_hints(record)
+        for item in dataclasses.fields(record):
+            members = _members(hints[item.name]) - {Unknown}
+            (plain,) = members - {type(None)}
+            name = f"{area}.{item.name}"
+            infos[name] = FactInfo(
+                name=name,
+                type=plain,
+                optional=type(None) in members,
+                derived=item.metadata["derived"],
+                doc=item.metadata["doc"],
+            )
+    return infos
+
+
+def _members(hint: Any) -> set[Any]:
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return set(typing.get_args(hint))
+    return {hint}
+
+
+CATALOGUE: dict[str, FactInfo] = _catalogue()
+"""Every fact by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """Everything that was learnt, with the source of each fact."""
+
+    platform: PlatformFacts = PlatformFacts()
+    python: PythonFacts = PythonFacts()
+    torch: TorchFacts = TorchFacts()
+    triton: TritonFacts = TritonFacts()
+    gpu: GpuFacts = GpuFacts()
+    nnunet: NnunetFacts = NnunetFacts()
+    paths: PathsFacts = PathsFacts()
+    resources: ResourcesFacts = ResourcesFacts()
+    dataset: DatasetFacts = DatasetFacts()
+    preprocessed: PreprocessedFacts = PreprocessedFacts()
+    training: TrainingFacts = TrainingFacts()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Observed:
+        """Return the value of ``area.noun``.
+
+        Raises:
+            KeyError: No fact has this name.
+        """
+        if name not in CATALOGUE:
+            raise KeyError(name)
+        area, _, noun = name.partition(".")
+        value: Observed = getattr(getattr(self, area), noun)
+        return value
+
+    def __iter__(self) -> Iterator[tuple[str, Observed]]:
+        """Yield every name with its value, in the order of the catalogue."""
+        return ((name, self[name]) for name in CATALOGUE)
+
+    def source(self, name: str) -> str:
+        """Say where a fact comes from."""
+        return self.sources.get(name, "not recorded")
+
+    def with_values(self, values: Mapping[str, Observed], sources: Mapping[str, str] | None = None) -> Facts:
+        """Return these facts with some values replaced.
+
+        Raises:
+            KeyError: A name is not a fact.
+        """
+        by_area: dict[str, dict[str, Observed]] = {}
+        for name, value in values.items():
+            if name not in CATALOGUE:
+                raise KeyError(name)
+            area, _, noun = name.partition(".")
+            by_area.setdefault(area, {})[noun] = value
+        areas = {area: dataclasses.replace(getattr(self, area), **changes) for area, changes in by_area.items()}
+        return dataclasses.replace(self, **areas, sources={**self.sources, **(sources or {})})

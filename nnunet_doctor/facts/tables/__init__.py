@@ -1,0 +1,61 @@
+"""Dated knowledge that derived facts read: releases of nnU-Net and of PyTorch and what is true of each."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+NAMES = ("nnunet", "torch")
+"""The tables there are."""
+
+
+@lru_cache(maxsize=None)
+def table(name: str) -> dict[str, Any]:
+    """Read a table; see the comments at its head for the meaning of each key."""
+    text = (files("nnunet_doctor.facts.tables") / f"{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def known_until(name: str) -> str:
+    """Return the day (YYYY-MM-DD) up to which a table is complete."""
+    day: str = table(name)["known_until"]
+    return day
+
+
+def newest(name: str) -> str:
+    """Return the newest release in a table."""
+    version: str = table(name)["release"][-1]["version"]
+    return version
+
+
+def row_for(name: str, version: str) -> dict[str, Any] | None:
+    """Return what is known of a release: its own row, or that of the newest release before it.
+
+    So a release newer than the table counts as the newest known one.
+
+    Returns:
+        None when the version is older than the table or is no version.
+    """
+    try:
+        wanted = Version(Version(version).public)
+    except InvalidVersion:
+        return None
+    fitting = [row for row in table(name)["release"] if Version(row["version"]) <= wanted]
+    return fitting[-1] if fitting else None
+
+
+def is_newer_than_known(name: str, version: str) -> bool:
+    """Say whether a release is newer than every release of a table."""
+    try:
+        return Version(Version(version).public) > Version(newest(name))
+    except InvalidVersion:
+        return False

@@ -1,0 +1,119 @@
+"""Findings in, launch settings out. Pure. Safe means proven: what is planned is evaluated again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from nnunet_doctor.check import Check, Fix, fill
+from nnunet_doctor.engine import Diagnosis, Finding, diagnose
+from nnunet_doctor.facts import Facts
+from nnunet_doctor.settings import VARIABLES, is_understood, overlay, parse_options, setting_of
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a setting was chosen: the check that asked for it, and what the user had set, if it was overruled."""
+
+    setting: str
+    value: str
+    because: str
+    overrules: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Launch settings, and what is left to say under them.
+
+    Attributes:
+        reasons: One for each setting, in the order they were chosen.
+        facts: The facts as they are under the settings.
+        diagnosis: What all checks say of those facts.
+    """
+
+    reasons: tuple[Reason, ...]
+    facts: Facts
+    diagnosis: Diagnosis
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment variables to set."""
+        return {reason.setting: reason.value for reason in self.reasons if reason.setting in VARIABLES}
+
+    @property
+    def args(self) -> list[str]:
+        """Options to add to nnUNetv2_train."""
+        chosen = [reason for reason in self.reasons if reason.setting not in VARIABLES]
+        return [word for reason in chosen for word in (reason.setting, reason.value) if word]
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether no blocking finding is left."""
+        return not self.diagnosis.blocking
+
+
+def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = ("built in",)) -> Plan:
+    """Choose settings until nothing changes.
+
+    In each round the first applicable fix of the first finding is laid over the facts and everything is asked again. A
+    setting is chosen once at most, so this ends; one that would make a new blocking finding appear is not taken.
+
+    Args:
+        facts: The facts as they are.
+        checks: The checks to satisfy.
+        trusted: Origins of checks whose launch settings may be taken; a pack's need the user's consent.
+    """
+    chosen: dict[str, Reason] = {}
+    diagnosis, current = diagnose(facts, checks), facts
+    while True:
+        step = _next_step(facts, current, diagnosis, chosen, checks, trusted)
+        if step is None:
+            return Plan(tuple(chosen.values()), current, diagnosis)
+        chosen, current, diagnosis = step
+
+
+_Step = tuple[dict[str, Reason], Facts, Diagnosis]
+
+
+def _next_step(
+    facts: Facts,
+    current: Facts,
+    diagnosis: Diagnosis,
+    chosen: dict[str, Reason],
+    checks: Sequence[Check],
+    trusted: Collection[str],
+) -> _Step | None:
+    blocking = {finding.check.id for finding in diagnosis.blocking}
+    for finding in diagnosis.findings:
+        if finding.check.severity == "info" or finding.check.origin not in trusted:
+            continue
+        for fix in finding.fixes:
+            reasons = _reasons(finding, fix, facts, current, chosen)
+            if not reasons:
+                continue
+            tried = {**chosen, **{reason.setting: reason for reason in reasons}}
+            then = overlay(facts, {name: reason.value for name, reason in tried.items()})
+            verdict = diagnose(then, checks)
+            if {item.check.id for item in verdict.blocking} <= blocking:
+                return tried, then, verdict
+    return None
+
+
+def _reasons(
+    finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason]
+) -> tuple[Reason, ...]:
+    """Return the settings of a fix with their reasons; empty when it may not, or need not, be applied."""
+    if not fix.is_launch_setting:
+        return ()
+    wanted = {**fix.env, **parse_options(fix.args)}
+    reasons = []
+    for name, template in wanted.items():
+        setting, value = setting_of(name), fill(template, current)
+        had = facts[setting.fact]
+        if name in chosen or not is_understood(name, facts) or value in ("?", "-"):
+            return ()
+        set_by_user = had != setting.unset
+        if set_by_user and (str(had) == value or not finding.is_blocking):
+            return ()
+        reasons.append(Reason(name, value, finding.check.id, str(had) if set_by_user else None))
+    return tuple(reasons)

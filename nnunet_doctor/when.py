@@ -1,0 +1,293 @@
+"""The condition language of checks: a small subset of Python expressions over facts.
+
+A condition is parsed with :mod:`ast` and interpreted here; nothing is ever executed. It is three-valued: a fact that is
+unknown makes the result unknown unless the rest already decides. The evaluator returns the facts that decided.
+
+    platform.os == 'windows' and not triton.importable
+    version(nnunet.version, '>=2.4,<2.5') or training.compiles
+    gpu.driver is None
+    count(preprocessed.configurations) > 2
+    '2d' in preprocessed.configurations
+
+``None`` (does not apply) never satisfies ``<``, ``in`` or ``version()``; used as a condition it counts as false. Since
+``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: compare with ``== False``.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import operator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from nnunet_doctor.facts import CATALOGUE, Detail, FactInfo, Facts, Observed, Unknown
+
+MOST_ANDS = 2
+"""A condition with more ``and`` than this wants a derived fact with a name."""
+
+_ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+_TUPLES = {tuple[str, ...]: str, tuple[int, ...]: int, tuple[float, ...]: float}
+
+
+class WhenError(ValueError):
+    """A condition that is not in the language; the message says why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a condition says about facts.
+
+    Attributes:
+        value: True, False, or None for unknown.
+        deciding: Names of the facts that decided, or that are unknown, in the order of the condition.
+    """
+
+    value: bool | None
+    deciding: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class When:
+    """A parsed condition."""
+
+    text: str
+    facts: tuple[str, ...]
+    _node: ast.expr
+
+    @classmethod
+    def parse(cls, text: str) -> When:
+        """Parse a condition and check its facts, functions and types.
+
+        Raises:
+            WhenError: The text is not a condition of this language.
+        """
+        try:
+            node = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            raise WhenError(f"{text!r} is not a condition: it cannot be read as an expression") from None
+        ands = sum(len(part.values) - 1 for part in ast.walk(node) if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And))
+        if ands > MOST_ANDS:
+            raise WhenError(f"{text!r} has {ands} times 'and'; more than {MOST_ANDS} want a derived fact with a name")
+        _check_condition(node)
+        return cls(text, tuple(_names(node)), node)
+
+    def holds(self, facts: Facts) -> Verdict:
+        """Say whether the condition holds, and which facts decided."""
+        return _evaluate(self._node, facts)
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the nearest of some words, or an empty text."""
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def _fact_name(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return None
+
+
+def _names(node: ast.expr) -> dict[str, None]:
+    ordered: dict[str, None] = {}
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute) and (name := _fact_name(part)):
+            ordered[name] = None
+    return ordered
+
+
+def _info(node: ast.expr) -> FactInfo | None:
+    name = _fact_name(node)
+    if name is None:
+        return None
+    if name not in CATALOGUE:
+        raise WhenError(f"there is no fact {name!r}{nearest(name, CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def _check_condition(node: ast.expr) -> None:
+    if isinstance(node, ast.BoolOp):
+        for value in node.values:
+            _check_condition(value)
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        _check_condition(node.operand)
+        info = _info(node.operand)
+        if info is not None and info.optional:
+            raise WhenError(f"'not {info.name}' is unclear, because the fact can be None; write '{info.name} == False'")
+    elif isinstance(node, ast.Compare):
+        _check_comparison(node)
+    elif isinstance(node, ast.Call):
+        if _check_call(node) is not bool:
+            raise WhenError(f"{ast.unparse(node)!r} is a number, not a condition; compare it")
+    elif info := _info(node):
+        if info.type is not bool:
+            raise WhenError(f"{info.name!r} is {info.type_name}, not a condition; compare it")
+    else:
+        raise WhenError(f"{ast.unparse(node)!r} is not part of the condition language")
+
+
+def _check_call(node: ast.Call) -> type:
+    function = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if function not in ("version", "count"):
+        raise WhenError(f"there is no function {function!r}; there are version(fact, 'range') and count(fact)")
+    if node.keywords:
+        raise WhenError(f"{function}() takes no named arguments")
+    info = _info(node.args[0]) if node.args else None
+    if function == "count":
+        if len(node.args) != 1 or info is None or info.type not in (*_TUPLES, tuple[Detail, ...]):
+            raise WhenError("count() takes one fact that is a list")
+        return int
+    if len(node.args) != 2 or info is None or info.type is not str:
+        raise WhenError("version() takes a fact that holds a version, and a range such as '>=2.4,<2.5'")
+    wanted = node.args[1]
+    if isinstance(wanted, ast.Constant) and isinstance(wanted.value, str):
+        try:
+            SpecifierSet(wanted.value)
+        except InvalidSpecifier:
+            raise WhenError(f"{wanted.value!r} is not a version range such as '>=2.4,<2.5'") from None
+    else:
+        raise WhenError("the range of version() is a text in quotes")
+    return bool
+
+
+def _check_comparison(node: ast.Compare) -> None:
+    if len(node.ops) != 1:
+        raise WhenError(f"{ast.unparse(node)!r} compares twice; write two comparisons with 'and'")
+    left, op, right = node.left, node.ops[0], node.comparators[0]
+    if isinstance(op, (ast.Is, ast.IsNot)):
+        if _info(left) is None or not (isinstance(right, ast.Constant) and right.value is None):
+            raise WhenError("'is' only asks whether a fact is None")
+    elif isinstance(op, (ast.In, ast.NotIn)):
+        _check_membership(left, right)
+    else:
+        kinds = (_operand_type(left), _operand_type(right))
+        numbers = all(kind in (int, float) for kind in kinds)
+        if not isinstance(op, (ast.Eq, ast.NotEq)) and not numbers:
+            raise WhenError(f"{ast.unparse(node)!r} orders what is not a number; versions are compared by version()")
+        if not numbers and kinds[0] is not kinds[1]:
+            raise WhenError(f"{ast.unparse(node)!r} compares two different types")
+        if _is_literal(left) and _is_literal(right):
+            raise WhenError(f"{ast.unparse(node)!r} asks for no fact")
+
+
+def _check_membership(left: ast.expr, right: ast.expr) -> None:
+    if isinstance(right, (ast.Tuple, ast.List)):
+        kinds = {_operand_type(item) for item in right.elts if _is_literal(item)}
+        if len(kinds) != 1 or not all(_is_literal(item) for item in right.elts) or _info(left) is None:
+            raise WhenError("'in' asks for a fact in a list of literals of one type, or for a literal in a fact")
+        if _operand_type(left) not in kinds:
+            raise WhenError(f"{ast.unparse(left)!r} has another type than the list behind 'in'")
+        return
+    info = _info(right)
+    if info is None or info.type not in _TUPLES or not _is_literal(left):
+        raise WhenError("'in' asks for a fact in a list of literals, or for a literal in a fact that is a list")
+    if _operand_type(left) is not _TUPLES[info.type]:
+        raise WhenError(f"{ast.unparse(left)!r} has another type than the items of {info.name!r}")
+
+
+def _is_literal(node: ast.expr) -> bool:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        node = node.operand
+    return isinstance(node, ast.Constant)
+
+
+def _operand_type(node: ast.expr) -> Any:
+    if info := _info(node):
+        return info.type
+    if isinstance(node, ast.Call):
+        return _check_call(node)
+    if _is_literal(node):
+        kind = type(ast.literal_eval(node))
+        if kind in (str, int, float, bool):
+            return kind
+    raise WhenError(f"{ast.unparse(node)!r} is neither a fact nor a text, number, True or False")
+
+
+# --- evaluating ----------------------------------------------------------------------------------------------------
+
+
+def _evaluate(node: ast.expr, facts: Facts) -> Verdict:
+    if isinstance(node, ast.BoolOp):
+        return _junction(isinstance(node.op, ast.Or), [_evaluate(value, facts) for value in node.values])
+    if isinstance(node, ast.UnaryOp):
+        inner = _evaluate(node.operand, facts)
+        return Verdict(None if inner.value is None else not inner.value, inner.deciding)
+    names = tuple(_names(node))
+    unknown = tuple(name for name in names if isinstance(facts[name], Unknown))
+    if unknown:
+        return Verdict(None, unknown)
+    result = _compare(node, facts) if isinstance(node, ast.Compare) else _value(node, facts)
+    if isinstance(result, Unknown):
+        return Verdict(None, names)
+    return Verdict(bool(result), names)
+
+
+def _junction(any_decides: bool, parts: list[Verdict]) -> Verdict:
+    """Combine verdicts: one that equals ``any_decides`` decides alone; otherwise all of them do."""
+    for wanted in (any_decides, None):
+        chosen = [part for part in parts if part.value is wanted]
+        if chosen:
+            return Verdict(wanted, _merged(chosen))
+    return Verdict(not any_decides, _merged(parts))
+
+
+def _merged(parts: list[Verdict]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in parts for name in part.deciding))
+
+
+def _compare(node: ast.Compare, facts: Facts) -> bool | Unknown:
+    op, right_node = node.ops[0], node.comparators[0]
+    left = _value(node.left, facts)
+    if isinstance(op, (ast.Is, ast.IsNot)):
+        return (left is None) is isinstance(op, ast.Is)
+    right: Any = [_value(item, facts) for item in right_node.elts] if isinstance(right_node, (ast.Tuple, ast.List)) else _value(right_node, facts)
+    for side in (left, right):
+        if isinstance(side, Unknown):
+            return side
+    if isinstance(op, (ast.In, ast.NotIn)):
+        return right is not None and (left in right) is isinstance(op, ast.In)
+    if isinstance(op, (ast.Eq, ast.NotEq)):
+        return (left == right) is isinstance(op, ast.Eq)
+    return left is not None and right is not None and _ORDER[type(op)](left, right)
+
+
+def _value(node: ast.expr, facts: Facts) -> Observed:
+    if name := _fact_name(node):
+        return facts[name]
+    if isinstance(node, ast.Call):
+        argument = _value(node.args[0], facts)
+        if isinstance(node.func, ast.Name) and node.func.id == "count":
+            return len(argument) if isinstance(argument, tuple) else 0
+        return version_in(argument, ast.literal_eval(node.args[1]))
+    literal: Observed = ast.literal_eval(node)
+    return literal
+
+
+@lru_cache(maxsize=512)
+def version_in(version: Any, wanted: str) -> bool | Unknown:
+    """Say whether a version is in a range; local labels (``+cu128``) do not count, pre-releases do.
+
+    Returns:
+        Unknown when the text is no version.
+    """
+    if version is None:
+        return False
+    try:
+        public = Version(Version(version).public)
+    except InvalidVersion:
+        return Unknown(f"{version!r} is not a version")
+    return SpecifierSet(wanted).contains(public, prereleases=True)

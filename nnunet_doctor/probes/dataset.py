@@ -1,0 +1,323 @@
+"""Facts about the dataset that the user names, its preprocessed data, and what a training of it would meet."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_doctor.facts import CATALOGUE, Detail
+from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.probes.paths import FOLDERS
+from nnunet_doctor.request import Request
+
+MOST_JSON_BYTES = 50 * 1024**2
+"""A JSON file of nnU-Net is far smaller; a larger one is not read."""
+
+REQUIRED_KEYS = ("channel_names", "labels", "numTraining", "file_ending")
+"""nnunetv2/experiment_planning/verify_dataset_integrity.py."""
+
+_NAME = re.compile(r"Dataset(\d{3})_.+")
+
+
+class NoSuchDatasetError(Exception):
+    """What the user names as a dataset is neither an id, a name nor a folder; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Json:
+    """A JSON file: its state (ok, missing, unreadable, invalid), what is wrong, and its content when it is an object."""
+
+    state: str
+    error: str | None = None
+    content: Mapping[str, Any] | None = None
+
+
+def read_json(path: Path) -> Json:
+    """Read a JSON file that should hold an object; a hostile one is refused, never followed into the depths."""
+    try:
+        if not path.is_file():
+            return Json("missing")
+        if path.stat().st_size > MOST_JSON_BYTES:
+            return Json("invalid", f"{path.name} has more than {MOST_JSON_BYTES // 1024**2} MB")
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        return Json("invalid", f"line {error.lineno}, column {error.colno}: {error.msg}")
+    except UnicodeDecodeError as error:
+        return Json("invalid", f"byte {error.start} is not UTF-8")
+    except RecursionError:
+        return Json("invalid", "it is nested too deeply")
+    except OSError as error:
+        return Json("unreadable", error.strerror or str(error))
+    if not isinstance(content, dict):
+        return Json("invalid", f"it holds a {type(content).__name__} instead of an object")
+    return Json("ok", None, content)
+
+
+def look(context: Context) -> Notes:
+    """Note the facts of areas dataset and preprocessed, and the observed ones of training's folder.
+
+    Raises:
+        NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
+    """
+    notes = Notes()
+    for area in ("dataset", "preprocessed"):
+        for name, info in CATALOGUE.items():
+            if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
+                notes.values[name], notes.sources[name] = None, "no dataset is named"
+    notes.see("no dataset is named", training__folder=None, training__state=None)
+    requested = context.request.dataset
+    if requested is None:
+        return notes
+    bases = {folder: Path(value) for folder in FOLDERS if (value := context.environ.get(f"nnUNet_{folder}"))}
+    name = _resolve(requested, bases, notes)
+    if name is None:
+        return notes
+    preprocessed = bases["preprocessed"] / name if "preprocessed" in bases else None
+    if preprocessed is not None:
+        _preprocessed(preprocessed, context.request, notes)
+    if "results" in bases:
+        _results(bases["results"] / name, context.request, notes)
+    return notes
+
+
+# --- resolving -----------------------------------------------------------------------------------------------------
+
+
+def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | None:
+    """Find the dataset as nnU-Net does (utilities/dataset_name_id_conversion.py); a folder is the doctor's own addition."""
+    folder = Path(requested)
+    if requested.isdecimal():
+        id, names = int(requested), _named_like(f"Dataset{int(requested):03d}", bases)
+    elif ("/" in requested or "\\" in requested or not requested.startswith("Dataset")) and folder.is_dir():
+        folder = folder.resolve()
+        id, names = _id_of(folder.name), [folder.name]
+    elif requested.startswith("Dataset"):
+        id, names = _id_of(requested), [requested] if any((base / requested).is_dir() for base in bases.values()) else []
+    else:
+        raise NoSuchDatasetError(
+            f"{requested!r} is no dataset: give its id (10), its name (Dataset010_Colon) or a folder that exists"
+        )
+    resolution = "found" if len(names) == 1 else "ambiguous" if names else "absent"
+    notes.see(
+        "folders in nnUNet_raw, nnUNet_preprocessed and nnUNet_results",
+        dataset__resolution=resolution,
+        dataset__id=id,
+        dataset__name=names[0] if resolution == "found" else None,
+        dataset__matches=tuple(Detail(name, _where(name, bases)) for name in names),
+    )
+    if resolution == "found":
+        raw = folder if folder.is_dir() and not requested.isdecimal() and folder.name == names[0] else None
+        _raw(raw or (bases["raw"] / names[0] if "raw" in bases else None), notes)
+        notes.see("folders", dataset__near_misses=())
+        return names[0]
+    near = _near_misses(requested, id, bases) if resolution == "absent" else []
+    notes.see("folders", dataset__near_misses=tuple(Detail(path.name, str(path.parent)) for path in near))
+    convertible = [path for path in near if layout_of(path) in ("decathlon", "nnunet-v1")]
+    if len(convertible) == 1:
+        _raw(convertible[0], notes)
+    return None
+
+
+def _named_like(prefix: str, bases: Mapping[str, Path]) -> list[str]:
+    """nnU-Net compares prefixes only, so Dataset010 also finds Dataset0101_X (find_candidate_datasets)."""
+    return sorted({path.name for base in bases.values() for path in subfolders(base) if path.name.startswith(prefix)})
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder by name; one that cannot be read has none."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _id_of(name: str) -> int | None:
+    match = _NAME.fullmatch(name)
+    return int(match.group(1)) if match else None
+
+
+def _where(name: str, bases: Mapping[str, Path]) -> str:
+    return ", ".join(f"nnUNet_{folder}" for folder, base in bases.items() if (base / name).is_dir())
+
+
+def _near_misses(requested: str, id: int | None, bases: Mapping[str, Path]) -> list[Path]:
+    """Find folders that the user may mean: the same number in another form, another case, or one level too deep."""
+    wanted = re.sub(r"^Dataset\d*_", "", requested).lower()
+    found: dict[str, Path] = {}
+    for base in bases.values():
+        for path in [*subfolders(base), *(deeper for folder in subfolders(base) for deeper in subfolders(folder))]:
+            number = re.match(r"(?:dataset|task)_?0*(\d+)(?=_|$)", path.name, re.IGNORECASE)
+            same_id = id is not None and number is not None and int(number.group(1)) == id
+            same_name = not requested.isdecimal() and re.sub(r"^\w*?\d*_", "", path.name).lower() == wanted
+            if same_id or same_name:
+                found.setdefault(path.name, path)
+    return list(found.values())
+
+
+# --- the raw dataset -----------------------------------------------------------------------------------------------
+
+
+def _raw(folder: Path | None, notes: Notes) -> None:
+    if folder is None or not folder.is_dir():
+        return
+    found = read_json(folder / "dataset.json")
+    content = found.content or {}
+    notes.see("nnUNet_raw", dataset__folder=str(folder))
+    notes.see(
+        "dataset.json",
+        dataset__json_state=found.state,
+        dataset__json_error=found.error,
+        dataset__layout=layout_of(folder),
+        dataset__json_missing_keys=tuple(Detail(key) for key in REQUIRED_KEYS if key not in content) if found.content else (),
+        dataset__file_ending=_typed(content.get("file_ending"), str),
+        dataset__training_cases=_typed(content.get("numTraining"), int),
+        dataset__channels=_size(content.get("channel_names")),
+        dataset__labels=_size(content.get("labels")),
+    )
+
+
+def layout_of(folder: Path) -> str | None:
+    """Tell nnU-Net v2 from v1 and the Decathlon, which both write ``modality`` instead of ``channel_names``.
+
+    The Decathlon keeps all channels in one file, so that its images carry no channel number; those of v1 do.
+    """
+    content = read_json(folder / "dataset.json").content
+    if content is None:
+        return None
+    if "channel_names" in content or "modality" not in content:
+        return "nnunet"
+    images = folder / "imagesTr"
+    names = (path.name for path in images.iterdir()) if images.is_dir() else iter(())
+    first = next((name for name in names if not name.startswith(".")), "")
+    return "nnunet-v1" if re.search(r"_\d{4}\.", first) else "decathlon"
+
+
+def _typed(value: Any, kind: type) -> Any:
+    return value if type(value) is kind else None
+
+
+def _size(value: Any) -> int | None:
+    return len(value) if isinstance(value, (dict, list)) else None
+
+
+# --- preprocessed data ---------------------------------------------------------------------------------------------
+
+
+def _preprocessed(folder: Path, request: Request, notes: Notes) -> None:
+    plans = read_json(folder / f"{request.plans}.json")
+    configurations = _configurations(plans)
+    state = plans.state if plans.state in ("ok", "missing") else "invalid"
+    if plans.state == "ok" and configurations is None:
+        state, plans = "invalid", Json("invalid", "it holds no configurations")
+    notes.see(
+        "nnUNet_preprocessed",
+        preprocessed__folder=str(folder),
+        preprocessed__exists=folder.is_dir(),
+        preprocessed__fingerprint=(folder / "dataset_fingerprint.json").is_file(),
+        preprocessed__plans_state=state,
+        preprocessed__plans_error=plans.error,
+        preprocessed__plans_names=_plans_names(folder),
+        preprocessed__configurations=tuple(configurations) if configurations else None,
+        preprocessed__splits=_splits(folder),
+        preprocessed__channels=_size((read_json(folder / "dataset.json").content or {}).get("channel_names")),
+    )
+    if request.configuration and configurations and request.configuration in configurations:
+        _configuration(folder, request, resolved(configurations, request.configuration), notes)
+
+
+def _configurations(plans: Json) -> dict[str, dict[str, Any]] | None:
+    found = (plans.content or {}).get("configurations")
+    if not isinstance(found, dict):
+        return None
+    return {str(name): item for name, item in found.items() if isinstance(item, dict)}
+
+
+def resolved(configurations: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Return a configuration with what it inherits (PlansManager._internal_resolve_configuration_inheritance)."""
+    found: dict[str, Any] = {}
+    seen: set[str] = set()
+    while name in configurations and name not in seen:
+        seen.add(name)
+        found = {**configurations[name], **found}
+        name = str(configurations[name].get("inherits_from", ""))
+    return found
+
+
+def _plans_names(folder: Path) -> tuple[str, ...]:
+    names = []
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
+        if isinstance((read_json(path).content or {}).get("configurations"), dict):
+            names.append(path.stem)
+    return tuple(names)
+
+
+def _splits(folder: Path) -> int | None:
+    path = folder / "splits_final.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return len(content) if isinstance(content, list) else None
+
+
+def _configuration(folder: Path, request: Request, configuration: Mapping[str, Any], notes: Notes) -> None:
+    identifier = configuration.get("data_identifier") or f"{request.plans}_{request.configuration}"
+    data = folder / str(identifier)
+    stored, cases = stored_cases(data)
+    notes.see(
+        "plans file",
+        preprocessed__patch_size=_whole_numbers(configuration.get("patch_size")),
+        preprocessed__batch_size=_typed(configuration.get("batch_size"), int),
+        preprocessed__data_folder=str(data),
+    )
+    notes.see("folder of the configuration", preprocessed__data_format=stored, preprocessed__cases=cases)
+
+
+def _whole_numbers(value: Any) -> tuple[int, ...] | None:
+    usable = isinstance(value, list) and value and all(type(item) is int and item > 0 for item in value)
+    return tuple(value) if usable else None
+
+
+def stored_cases(data: Path) -> tuple[str, int | None]:
+    """Say how cases are stored, by the endings that nnU-Net itself goes by, and count them.
+
+    nnU-Net ignores ``pkl`` and ``npy`` and takes any other ending for the format (nnunet_dataset.infer_dataset_class).
+    """
+    if not data.is_dir():
+        return "missing", None
+    names = [path.name for path in data.iterdir() if path.is_file()]
+    endings = {name.rpartition(".")[2] for name in names} - {"pkl", "npy"}
+    if not endings:
+        return "empty", 0
+    if len(endings) > 1 or not endings <= {"npz", "b2nd"}:
+        return "mixed", None
+    (ending,) = endings
+    return ending, sum(name.endswith(f".{ending}") and not name.endswith(f"_seg.{ending}") for name in names)
+
+
+# --- results -------------------------------------------------------------------------------------------------------
+
+
+def _results(folder: Path, request: Request, notes: Notes) -> None:
+    if request.configuration is None or request.fold is None:
+        return
+    fold = folder / f"{request.trainer}__{request.plans}__{request.configuration}" / f"fold_{request.fold}"
+    notes.see("nnUNet_results", training__folder=str(fold), training__state=training_state(fold))
+
+
+def training_state(fold: Path) -> str:
+    """Say what lies in the folder of a fold: none, started, resumable or finished.
+
+    ``checkpoint_final.pth`` is written at the end, ``_latest`` every 50 epochs and ``_best`` from the first one on
+    (nnUNetTrainer.on_epoch_end, on_train_end); ``--c`` takes any of them (run_training.maybe_load_checkpoint).
+    """
+    if (fold / "checkpoint_final.pth").is_file():
+        return "finished"
+    if any((fold / f"checkpoint_{name}.pth").is_file() for name in ("latest", "best")):
+        return "resumable"
+    started = fold.is_dir() and any(path.name.startswith(("training_log", "debug.json")) for path in fold.iterdir())
+    return "started" if started else "none"

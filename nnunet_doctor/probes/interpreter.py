@@ -1,0 +1,362 @@
+"""Facts about Python, torch, Triton and nnU-Net in the examined interpreter, from one child process with a deadline."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import InvalidMarker, UndefinedEnvironmentName, default_environment
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from nnunet_doctor.facts import Detail, Observed, Unknown
+from nnunet_doctor.probes import processes
+from nnunet_doctor.probes.base import Context, Notes
+
+SCRIPT = Path(__file__).with_name("examine.py")
+TRITONS = ("triton", "triton-windows", "pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
+
+
+class NotAnInterpreterError(Exception):
+    """The program named as interpreter ends without running Python; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage of the child left: what it saw, or the error of an import; neither when it never ended."""
+
+    saw: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that the child left.
+
+    Attributes:
+        stages: The stages that began, by name.
+        ended: How the child ended.
+        seconds: The deadline it had.
+    """
+
+    stages: Mapping[str, Stage]
+    ended: processes.Ended
+    seconds: float
+
+    def saw(self, stage: str) -> Mapping[str, Any]:
+        """Return what a stage saw; empty when it did not."""
+        return (self.stages.get(stage) or Stage()).saw or {}
+
+    def outcome(self, stage: str) -> str | None:
+        """Return ok, error, crash or timeout; None when the stage never began."""
+        found = self.stages.get(stage)
+        if found is None:
+            return None
+        if found.saw is not None:
+            return "ok"
+        if found.error is not None:
+            return "error"
+        return "timeout" if self.ended.code is None else "crash"
+
+    def complaint(self, stage: str) -> str | None:
+        """Say what a stage failed with; None when it did not."""
+        outcome = self.outcome(stage)
+        if outcome == "error":
+            return self.stages[stage].error
+        if outcome == "crash":
+            death = self.ended.death or f"exit code {self.ended.code}"
+            last = next((line for line in reversed(self.ended.output.splitlines()) if line.strip()), "")
+            return f"the interpreter ended with {death}" + (f": {last.strip()[:300]}" if last else "")
+        if outcome == "timeout":
+            return f"no end after {self.seconds:g} s"
+        return None
+
+
+def examine(context: Context) -> Report:
+    """Run the child and collect its report.
+
+    Raises:
+        NotAnInterpreterError: The program cannot be started, or is not Python.
+    """
+    wanted = [] if context.quick else ["torch"]
+    if not context.quick and context.request.trainer != "nnUNetTrainer":
+        wanted.append("torchvision")
+    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-") as folder:
+        report = Path(folder, "report.jsonl")
+        command = [str(context.python), str(SCRIPT), str(report), *wanted]
+        try:
+            ended = processes.run(command, context.timeout, context.environ)
+        except OSError as error:
+            raise NotAnInterpreterError(f"{context.python} cannot be started: {error.strerror or error}") from None
+        stages = _read(report)
+    if not stages and ended.code is not None and ended.death is None:
+        raise NotAnInterpreterError(f"{context.python} is not a Python interpreter that can run (exit code {ended.code})")
+    return Report(stages, ended, context.timeout)
+
+
+def _read(report: Path) -> dict[str, Stage]:
+    stages: dict[str, Stage] = {}
+    try:
+        lines = report.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return stages
+    for text in lines:
+        try:
+            line = json.loads(text)
+        except ValueError:  # the last line of a child that was killed while it wrote
+            continue
+        if "begins" in line:
+            stages[line["begins"]] = Stage()
+        else:
+            stages[line["ends"]] = Stage(line.get("saw"), line.get("error"))
+    return stages
+
+
+def look(context: Context) -> Notes:
+    """Note the facts of areas python, torch and triton, and those of nnunet that need the interpreter."""
+    report = examine(context)
+    notes = Notes()
+    _python(report, notes)
+    _torch(report, notes, context)
+    _triton(report, notes, context)
+    _nnunet(report, notes)
+    return notes
+
+
+def _not_seen(report: Report, stage: str) -> Unknown:
+    """Say why a stage saw nothing."""
+    complaint = report.complaint(stage)
+    if complaint is None:
+        stuck = next((name for name in report.stages if report.outcome(name) in ("crash", "timeout")), None)
+        complaint = f"the look at {stuck} came first: {report.complaint(stuck)}" if stuck else "it was not looked at"
+    return Unknown(complaint)
+
+
+def _python(report: Report, notes: Notes) -> None:
+    names = ("version", "implementation", "executable", "prefix", "environment", "bits", "free_threaded", "headers", "headers_folder")
+    saw = report.saw("python")
+    notes.see("the examined interpreter", **{f"python__{name}": saw.get(name, _not_seen(report, "python")) for name in names})
+
+
+def _torch(report: Report, notes: Notes, context: Context) -> None:
+    files = report.saw("files") if report.outcome("files") == "ok" else None
+    if files is None:
+        unknown = _not_seen(report, "files")
+        names = ("installed", "version", "build", "cuda_build", "torchvision")
+        notes.see("torch/version.py", **{f"torch__{name}": unknown for name in names})
+    else:
+        _torch_files(files, report, notes)
+    if files is not None and files.get("torch") is None:
+        notes.see("the examined interpreter", **_without_torch())
+        return
+    if context.quick:
+        names = ("import_outcome", "importable", "import_error", "import_seconds", *_DEVICE_NAMES)
+        unknown = Unknown("--quick starts no torch")
+        notes.see("--quick", **{f"torch__{name}": unknown for name in names})
+    else:
+        _torch_import(report, notes)
+    _torchvision(report, notes, context)
+
+
+_DEVICE_NAMES = ("cuda_available", "cuda_devices", "cuda_message", "arch_list", "cudnn", "mps_available")
+
+
+def _torch_files(files: Mapping[str, Any], report: Report, notes: Notes) -> None:
+    torch, torchvision = files.get("torch"), files.get("torchvision")
+    distributions = report.saw("distributions").get("distributions", {})
+    version = None if torch is None else torch.get("__version__") or _version_of(distributions, "torch")
+    notes.see(
+        "torch/version.py",
+        torch__installed=torch is not None,
+        torch__version=Unknown("torch/version.py names no version") if torch is not None and not version else version,
+        torch__build=None if torch is None else _build(torch, str(version)),
+        torch__cuda_build=None if torch is None else torch.get("cuda"),
+    )
+    seen = None if torchvision is None else torchvision.get("__version__") or _version_of(distributions, "torchvision")
+    notes.see("torchvision/version.py", torch__torchvision=seen)
+
+
+def _version_of(distributions: Mapping[str, Any], name: str) -> str | None:
+    found = distributions.get(name)
+    return found["version"] if found else None
+
+
+def _build(torch: Mapping[str, str], version: str) -> str:
+    for build, key in (("rocm", "hip"), ("cuda", "cuda"), ("xpu", "xpu")):
+        if torch.get(key):
+            return build
+    label = version.partition("+")[2]
+    return "xpu" if label.startswith("xpu") else "rocm" if label.startswith("rocm") else "cpu"
+
+
+def _without_torch() -> dict[str, Observed]:
+    return {
+        "torch__import_outcome": None,
+        "torch__importable": False,
+        "torch__import_error": None,
+        "torch__import_seconds": None,
+        "torch__cuda_available": False,
+        "torch__cuda_devices": 0,
+        "torch__cuda_message": None,
+        "torch__arch_list": None,
+        "torch__cudnn": None,
+        "torch__mps_available": False,
+        "torch__torchvision_importable": None,
+        "torch__torchvision_error": None,
+    }
+
+
+def _torch_import(report: Report, notes: Notes) -> None:
+    outcome = report.outcome("torch")
+    unknown = _not_seen(report, "torch")
+    timed_out = outcome == "timeout"
+    notes.see(
+        "import torch",
+        torch__import_outcome=unknown if outcome is None else outcome,
+        torch__importable=unknown if outcome in (None, "timeout") else outcome == "ok",
+        torch__import_error=unknown if outcome is None else report.complaint("torch"),
+        torch__import_seconds=report.saw("torch").get("seconds", None if outcome and not timed_out else unknown),
+    )
+    saw = report.saw("cuda")
+    if not saw:
+        failed = _not_seen(report, "cuda") if outcome == "ok" else Unknown("torch cannot be imported" if not timed_out else unknown.reason)
+        notes.see("torch", **{f"torch__{name}": failed for name in _DEVICE_NAMES})
+        return
+    notes.see("torch/version.py", torch__cuda_build=saw["cuda_build"])
+    notes.see(
+        "torch.cuda",
+        torch__cuda_available=saw["available"],
+        torch__cuda_devices=saw["count"],
+        torch__cuda_message=saw["message"],
+        torch__arch_list=None if saw["arch_list"] is None else tuple(saw["arch_list"]),
+        torch__cudnn=saw["cudnn"],
+    )
+    notes.see("torch.backends.mps", torch__mps_available=saw["mps"])
+
+
+def _torchvision(report: Report, notes: Notes, context: Context) -> None:
+    importable: Observed = None
+    error: Observed = None
+    if notes.values.get("torch.torchvision") is not None and context.request.trainer != "nnUNetTrainer":
+        outcome = report.outcome("torchvision")
+        decided = outcome in ("ok", "error", "crash")
+        unknown = Unknown("--quick starts no torch") if context.quick else _not_seen(report, "torchvision")
+        importable = outcome == "ok" if decided else unknown
+        error = report.complaint("torchvision") if decided else unknown
+    notes.see("import torchvision", torch__torchvision_importable=importable, torch__torchvision_error=error)
+
+
+def _triton(report: Report, notes: Notes, context: Context) -> None:
+    distributions = report.saw("distributions").get("distributions")
+    if distributions is None:
+        unknown = _not_seen(report, "distributions")
+        names = ("package", "version", "importable", "import_error")
+        notes.see("package metadata", **{f"triton__{name}": unknown for name in names})
+        return
+    package = next((name for name in TRITONS if name in distributions), None)
+    version = _version_of(distributions, package) if package else None
+    notes.see("package metadata", triton__package=package, triton__version=version)
+    if package is None:
+        notes.see("package metadata", triton__importable=False, triton__import_error=None)
+        return
+    outcome = report.outcome("triton")
+    decided = outcome in ("ok", "error", "crash")
+    unknown = Unknown("--quick imports nothing") if context.quick else _not_seen(report, "triton")
+    notes.see(
+        "import triton",
+        triton__importable=outcome == "ok" if decided else unknown,
+        triton__import_error=report.complaint("triton") if decided else unknown,
+    )
+
+
+def _nnunet(report: Report, notes: Notes) -> None:
+    saw = report.saw("distributions")
+    distributions = saw.get("distributions")
+    if distributions is None:
+        reason = saw.get("unreadable")
+        unknown = Unknown(reason) if reason else _not_seen(report, "distributions")
+        names = ("installed", "version", "location", "v1_version", "requires_python", "requires_torch", "conflicts", "script")
+        notes.see("package metadata", **{f"nnunet__{name}": unknown for name in names})
+        return
+    python = report.saw("python")
+    found = distributions.get("nnunetv2")
+    location = report.saw("files").get("nnunetv2") if report.outcome("files") == "ok" else _not_seen(report, "files")
+    notes.see(
+        "package metadata",
+        nnunet__installed=found is not None,
+        nnunet__version=found["version"] if found else None,
+        nnunet__location=location if found else None,
+        nnunet__v1_version=_version_of(distributions, "nnunet"),
+        nnunet__requires_python=found["requires_python"] if found else None,
+        nnunet__requires_torch=_bound(found["requires"], "torch") if found else None,
+        nnunet__conflicts=conflicts(distributions, python.get("version", "")),
+    )
+    notes.see("scripts of the examined interpreter", nnunet__script=_script(python.get("scripts", "")))
+
+
+def _script(folder: str) -> str | None:
+    for name in ("nnUNetv2_train", "nnUNetv2_train.exe"):
+        path = Path(folder, name)
+        if folder and path.is_file():
+            return str(path)
+    return None
+
+
+def _bound(requires: Sequence[str], name: str) -> str | None:
+    for text in requires:
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.name.lower() == name and "extra" not in str(requirement.marker or ""):
+            return str(requirement.specifier)
+    return None
+
+
+def conflicts(distributions: Mapping[str, Any], python: str) -> tuple[Detail, ...]:
+    """List requirements that are not met, as pip check would for nnU-Net and what it brings.
+
+    Args:
+        distributions: Version and requirements by normalised name.
+        python: Release of the examined interpreter, for markers.
+    """
+    environment: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]
+    if python:
+        environment |= {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+    found = []
+    for name, distribution in sorted(distributions.items()):
+        for text in distribution["requires"]:
+            try:
+                requirement = Requirement(text)
+                if requirement.marker is not None and not requirement.marker.evaluate(environment):
+                    continue
+            except (InvalidRequirement, InvalidMarker, UndefinedEnvironmentName):
+                continue
+            complaint = _unmet(requirement, distributions)
+            if complaint:
+                found.append(Detail(name, complaint))
+    return tuple(found)
+
+
+def _unmet(requirement: Requirement, distributions: Mapping[str, Any]) -> str | None:
+    wanted = f"{requirement.name}{requirement.specifier}"
+    present = distributions.get(requirement.name.lower().replace("_", "-").replace(".", "-"))
+    if present is None:
+        return f"{wanted} != -"
+    try:
+        version = Version(present["version"])
+    except InvalidVersion:
+        return None
+    return None if requirement.specifier.contains(version, prereleases=True) else f"{wanted} != {version}"
+
+
+def default_python() -> Path:
+    """Return the interpreter that the doctor itself runs under."""
+    import sys
+
+    return Path(sys.executable or os.devnull)

@@ -1,0 +1,85 @@
+"""All probes at once: ``facts = look(context)``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
+from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.probes import dataset, interpreter, nnunet_setup, nvml, paths, platform, resources, toolchain
+from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.probes.dataset import NoSuchDatasetError
+from nnunet_doctor.probes.interpreter import NotAnInterpreterError
+
+Probe = Callable[[Context], Notes]
+
+_PROBES: dict[str, Probe] = {
+    "interpreter": interpreter.look,
+    "NVML": nvml.look,
+    "platform": platform.look,
+    "resources": resources.look,
+    "paths": paths.look,
+    "dataset": dataset.look,
+    "nnU-Net set-up": nnunet_setup.look,
+    "toolchain": toolchain.look,
+}
+
+WRONG_USE = (NotAnInterpreterError, NoSuchDatasetError)
+"""What a probe raises when the user's words are wrong; everything else that it raises is an unknown."""
+
+GRACE_SECONDS = 5.0
+"""What a probe gets beyond the deadline of its own child, to clean up."""
+
+
+@dataclass
+class _Running:
+    thread: threading.Thread
+    notes: list[Notes] = field(default_factory=list)
+    errors: list[BaseException] = field(default_factory=list)
+
+
+def look(context: Context) -> Facts:
+    """Run all probes at once and return what they saw, derived facts included.
+
+    A probe that fails or does not end in time leaves its facts unknown, with that as the reason.
+
+    Raises:
+        NotAnInterpreterError: The examined interpreter is none.
+        NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
+    """
+    running = {name: _start(probe, context) for name, probe in _PROBES.items()}
+    values: dict[str, Observed] = {}
+    sources: dict[str, str] = {}
+    failures: list[str] = []
+    for name, probe in running.items():
+        probe.thread.join(context.timeout + GRACE_SECONDS)
+        if probe.errors and isinstance(probe.errors[0], WRONG_USE):
+            raise probe.errors[0]
+        if probe.notes:
+            values |= probe.notes[0].values
+            sources |= probe.notes[0].sources
+        else:
+            error = probe.errors[0] if probe.errors else None
+            reason = f"{type(error).__name__}: {error}" if error else f"no end after {context.timeout:g} s"
+            failures.append(f"the probe of {name} failed ({reason})")
+    values |= context.request.as_facts()
+    sources |= dict.fromkeys(context.request.as_facts(), "command line")
+    unknown: Observed = Unknown("; ".join(failures) or "no probe looks at it")
+    rest = {name: unknown for name, info in CATALOGUE.items() if not info.derived and name not in values}
+    return derive(Facts().with_values(values | rest, sources))
+
+
+def _start(probe: Probe, context: Context) -> _Running:
+    """Run a probe in a daemon thread: one that hangs in a dead network folder must not hold the doctor."""
+
+    def work() -> None:
+        try:
+            running.notes.append(probe(context))
+        except BaseException as error:
+            running.errors.append(error)
+
+    running = _Running(threading.Thread(target=work, daemon=True))
+    running.thread.start()
+    return running

@@ -1,0 +1,64 @@
+"""Facts about nnU-Net's environment variables and the command that PATH finds."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from nnunet_doctor.facts import Detail
+from nnunet_doctor.facts.tables import table
+from nnunet_doctor.probes.base import Context, Notes
+
+V1_VARIABLES = ("nnUNet_raw_data_base", "RESULTS_FOLDER")
+_NOT_NNUNETS = re.compile(r"nnunet_doctor|nnunetv?2?_docker", re.IGNORECASE)
+
+
+def look(context: Context) -> Notes:
+    """Note the facts of area nnunet that need no interpreter."""
+    notes = Notes()
+    environ = context.environ
+    notes.see("nnUNet_compile", nnunet__compile_variable=environ.get("nnUNet_compile"))
+    notes.see("nnUNet_n_proc_DA", nnunet__workers_variable=environ.get("nnUNet_n_proc_DA"))
+    notes.see("nnUNet_def_n_proc", nnunet__processes_variable=environ.get("nnUNet_def_n_proc"))
+    notes.see(
+        "environment",
+        nnunet__unknown_variables=unknown_variables(environ),
+        nnunet__v1_variables=tuple(Detail(name, environ[name]) for name in V1_VARIABLES if name in environ),
+    )
+    command = shutil.which("nnUNetv2_train", path=environ.get("PATH", os.defpath))
+    here = None if command is None else Path(command).resolve().parent == _scripts(context.python).resolve()
+    notes.see("PATH", nnunet__command=command, nnunet__command_here=here)
+    return notes
+
+
+def _scripts(python: Path) -> Path:
+    """Return the folder of scripts beside an interpreter: its own folder, or Scripts below it with conda on Windows."""
+    below = python.parent / "Scripts"
+    return below if os.name == "nt" and below.is_dir() else python.parent
+
+
+def known_variables() -> tuple[str, ...]:
+    """List every variable that some release reads."""
+    names = ["nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results"]
+    for row in table("nnunet")["release"]:
+        names += row["variables"]
+    return tuple(dict.fromkeys(names))
+
+
+def unknown_variables(environ: Mapping[str, str]) -> tuple[Detail, ...]:
+    """List variables that begin like nnU-Net's and that no release reads, with the nearest one that it does."""
+    known = known_variables()
+    folded = {name.lower(): name for name in known}
+    found = []
+    for name in sorted(environ):
+        strange = name.lower().startswith("nnunet") and name not in known and name not in V1_VARIABLES
+        # Windows keeps no case in the names of variables
+        if not strange or _NOT_NNUNETS.match(name) or (os.name == "nt" and name.lower() in folded):
+            continue
+        near = folded.get(name.lower()) or next(iter(difflib.get_close_matches(name, known, n=1)), "")
+        found.append(Detail(name, near))
+    return tuple(found)

@@ -1,0 +1,42 @@
+"""What the user means to do: the dataset, the training and its options, as nnUNetv2_train understands them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nnunet_doctor.facts import Observed
+
+DEVICES = ("auto", "cuda", "cpu", "mps")
+
+
+@dataclass(frozen=True)
+class Request:
+    """The user's words. ``None`` is what was not said."""
+
+    dataset: str | None = None
+    configuration: str | None = None
+    fold: str | None = None
+    device: str = "auto"
+    trainer: str = "nnUNetTrainer"
+    plans: str = "nnUNetPlans"
+    num_gpus: int = 1
+    continues: bool = False
+    validates: bool = False
+    pretrained: str | None = None
+    overwrites: bool = False
+
+    def as_facts(self) -> dict[str, Observed]:
+        """Return the facts that the request itself is."""
+        return {
+            "dataset.requested": self.dataset,
+            "training.configuration": self.configuration,
+            "training.fold": self.fold,
+            "training.device_request": self.device,
+            "training.trainer": self.trainer,
+            "training.plans": self.plans,
+            "training.num_gpus": self.num_gpus,
+            "training.continues": self.continues,
+            "training.validates": self.validates,
+            "training.pretrained": self.pretrained,
+            "training.overwrites": self.overwrites,
+        }

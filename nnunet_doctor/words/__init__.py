@@ -1,0 +1,28 @@
+"""The doctor's own few sentences, in both languages; those of checks stand in the checks."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache
+from importlib.resources import files
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+@lru_cache(maxsize=None)
+def _table(language: str) -> dict[str, str]:
+    text = (files("nnunet_doctor.words") / f"{language}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def say(language: str, key: str, **values: object) -> str:
+    """Return a sentence with its values."""
+    return _table(language)[key].format(**values)
+
+
+def keys(language: str) -> frozenset[str]:
+    """Return the names of all sentences of a language."""
+    return frozenset(_table(language))

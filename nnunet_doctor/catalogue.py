@@ -99,7 +99,8 @@ def _refuse_duplicates(checks: Iterable[Check]) -> None:
             raise CheckError(
                 f"{check.area}/{check.id}.toml",
                 None,
-                f"the id {check.id!r} is taken by {first.area}/{first.id}.toml ({first.origin}); ids are unique over all areas",
+                f"the id {check.id!r} is taken by {first.area}/{first.id}.toml ({first.origin}); "
+                "ids are unique over all areas",
             )
 
 
@@ -108,4 +109,6 @@ def _refuse_lost_explanations(checks: Sequence[Check]) -> None:
     for check in checks:
         for id in check.explains:
             if id not in ids:
-                raise CheckError(f"{check.area}/{check.id}.toml", None, f"'explains' names {id!r}, and there is no such check")
+                raise CheckError(
+                    f"{check.area}/{check.id}.toml", None, f"'explains' names {id!r}, and there is no such check"
+                )

@@ -32,7 +32,18 @@ _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+\.[a-z0-9_]+|python)\}")
 
 _KEYS: dict[str, tuple[str, ...]] = {
-    "a check": ("severity", "when", "subjects", "references", "explains", "false_alarms", "text", "fix", "log", "example"),
+    "a check": (
+        "severity",
+        "when",
+        "subjects",
+        "references",
+        "explains",
+        "false_alarms",
+        "text",
+        "fix",
+        "log",
+        "example",
+    ),
     "[text]": LANGUAGES,
     "[text.*]": ("title", "why"),
     "[[fix]]": ("when", *LANGUAGES, "launch", "command"),
@@ -223,7 +234,9 @@ class _Reader:
         subjects = self.text(document, "subjects") or None
         if subjects is not None and (subjects not in CATALOGUE or not CATALOGUE[subjects].is_list_of_details):
             lists = [name for name, info in CATALOGUE.items() if info.is_list_of_details]
-            raise self.fail(f"'subjects' names a fact that lists subjects, not {subjects!r}{nearest(subjects, lists)}", "subjects")
+            raise self.fail(
+                f"'subjects' names a fact that lists subjects, not {subjects!r}{nearest(subjects, lists)}", "subjects"
+            )
         log = self.table(document, "log")
         self.known_keys(log, "[log]", "log")
         check = Check(
@@ -251,7 +264,9 @@ class _Reader:
         wanted = {"fires", "silent"} if check.is_decided_by_facts else set()
         lacking = wanted - {example.expect for example in check.examples}
         if lacking:
-            raise self.fail(f"an [[example]] that expects {' and one that expects '.join(repr(x) for x in sorted(lacking))} is missing")
+            raise self.fail(
+                f"an [[example]] is missing that expects {' and one that expects '.join(map(repr, sorted(lacking)))}"
+            )
 
     def texts(self, document: dict[str, Any]) -> dict[str, Text]:
         texts = self.table(document, "text")
@@ -277,7 +292,9 @@ class _Reader:
         env = self.table(launch, "env")
         for name, value in env.items():
             if name not in VARIABLES:
-                raise self.fail(f"{name!r} is not a variable that a plan may set{nearest(name, VARIABLES)}", "fix", name, nth=nth)
+                raise self.fail(
+                    f"{name!r} is not a variable that a plan may set{nearest(name, VARIABLES)}", "fix", name, nth=nth
+                )
             if not isinstance(value, str):
                 raise self.fail(f"the value of {name!r} is a text", "fix", name, nth=nth)
         args = self.texts_list(launch, "args", "fix", nth)
@@ -294,7 +311,9 @@ class _Reader:
         self.known_keys(example, "[[example]]", "example", nth)
         expect = self.text(example, "expect", "example", nth=nth, required=True)
         if expect not in EXPECTATIONS:
-            raise self.fail(f"'expect' is one of {', '.join(EXPECTATIONS)}, not {expect!r}", "example", "expect", nth=nth)
+            raise self.fail(
+                f"'expect' is one of {', '.join(EXPECTATIONS)}, not {expect!r}", "example", "expect", nth=nth
+            )
         values: dict[str, Observed] = {name: Unknown("the example does not give it") for name in CATALOGUE}
         for area, nouns in self.table(example, "facts").items():
             if not isinstance(nouns, Mapping):
@@ -321,7 +340,9 @@ class _Reader:
     def mentions_facts(self, words: str, where: str, key: str, nth: int = 0) -> None:
         for name in placeholders(words):
             if name not in CATALOGUE:
-                raise self.fail(f"there is no fact {name!r} to put into the text{nearest(name, CATALOGUE)}", where, key, nth=nth)
+                raise self.fail(
+                    f"there is no fact {name!r} to put into the text{nearest(name, CATALOGUE)}", where, key, nth=nth
+                )
 
     def patterns(self, log: dict[str, Any], key: str) -> tuple[str, ...]:
         found = self.texts_list(log, key, "log")
@@ -335,14 +356,18 @@ class _Reader:
     def known_keys(self, table: Mapping[str, Any], kind: str, where: str = "", nth: int = 0) -> None:
         for key in table:
             if key not in _KEYS[kind]:
-                raise self.fail(f"{kind} has no key {key!r}{nearest(key, _KEYS[kind])}", *filter(None, (where, key)), nth=nth)
+                raise self.fail(
+                    f"{kind} has no key {key!r}{nearest(key, _KEYS[kind])}", *filter(None, (where, key)), nth=nth
+                )
 
     def text(self, table: Mapping[str, Any], key: str, where: str = "", *, nth: int = 0, required: bool = False) -> str:
         value = table.get(key, "")
         if not isinstance(value, str):
             raise self.fail(f"{key!r} is a text", *filter(None, (where, key)), nth=nth)
         if required and not value.strip():
-            raise self.fail(f"{key!r} is missing" + (f" in [{where}]" if where else ""), *filter(None, (where, key)), nth=nth)
+            raise self.fail(
+                f"{key!r} is missing" + (f" in [{where}]" if where else ""), *filter(None, (where, key)), nth=nth
+            )
         return value.strip()
 
     def texts_list(self, table: Mapping[str, Any], key: str, where: str = "", nth: int = 0) -> tuple[str, ...]:

@@ -14,14 +14,19 @@ stage to the network and quadruple its weights. 48 slices keep the batch at nnU-
 
 from __future__ import annotations
 
+import sys
+
+if __name__ == "__main__":
+    # started as a file, so its folder is on the path; the doctor's own modules must not be found there
+    sys.path[:] = sys.path[1:]
+
 import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
+import SimpleITK
 
 TRAINING_CASES = 6
 TEST_CASES = 1
@@ -42,6 +47,9 @@ HU_BRAIN = 34.0
 HU_FLUID = 6.0
 HU_NOISE = 5.0
 HU_LOWEST = -1024
+
+HALF = 0.5
+"""A voxel gets a label from this coverage on."""
 
 SCALP_MM = 5.0
 SKULL_MM = 7.0
@@ -165,12 +173,12 @@ def scan(head: Head, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         hu = hu * (1.0 - filled) + value * filled
     hu = hu + rng.normal(0.0, HU_NOISE, SHAPE)
     labels = np.zeros(SHAPE, dtype=np.uint8)
-    labels[brain >= 0.5] = BRAIN
-    labels[bleeding >= 0.5] = HAEMORRHAGE
+    labels[brain >= HALF] = BRAIN
+    labels[bleeding >= HALF] = HAEMORRHAGE
     return np.clip(np.rint(hu), HU_LOWEST, None).astype(np.int16), labels
 
 
-def as_image(voxels: np.ndarray, table_mm: float) -> sitk.Image:
+def as_image(voxels: np.ndarray, table_mm: float) -> SimpleITK.Image:
     """Return voxels as an image that knows where it lies in the scanner.
 
     Args:
@@ -180,7 +188,7 @@ def as_image(voxels: np.ndarray, table_mm: float) -> sitk.Image:
     Returns:
         The image, its axes along those of the patient.
     """
-    image = sitk.GetImageFromArray(voxels)
+    image = SimpleITK.GetImageFromArray(voxels)
     depth, height, width = (float(mm) for mm in SPACING_MM)
     image.SetSpacing((width, height, depth))
     image.SetOrigin((-width * (SHAPE[2] - 1) / 2, -height * (SHAPE[1] - 1) / 2, round(table_mm, 1)))
@@ -213,10 +221,10 @@ def write_dataset(folder: Path) -> None:
         head = draw_head(rng)
         image, labels = (as_image(voxels, head.table_mm) for voxels in scan(head, rng))
         if number <= TRAINING_CASES:
-            sitk.WriteImage(image, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
-            sitk.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
+            SimpleITK.WriteImage(image, str(folder / "imagesTr" / f"{case}_0000.nii.gz"))
+            SimpleITK.WriteImage(labels, str(folder / "labelsTr" / f"{case}.nii.gz"))
         else:
-            sitk.WriteImage(image, str(folder / "imagesTs" / f"{case}_0000.nii.gz"))
+            SimpleITK.WriteImage(image, str(folder / "imagesTs" / f"{case}_0000.nii.gz"))
     text = json.dumps(dataset_description(), indent=4) + "\n"
     (folder / "dataset.json").write_text(text, encoding="utf-8")
 

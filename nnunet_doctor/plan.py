@@ -99,9 +99,7 @@ def _next_step(
     return None
 
 
-def _reasons(
-    finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason]
-) -> tuple[Reason, ...]:
+def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason]) -> tuple[Reason, ...]:
     """Return the settings of a fix with their reasons; empty when it may not, or need not, be applied."""
     if not fix.is_launch_setting:
         return ()

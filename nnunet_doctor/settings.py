@@ -85,5 +85,5 @@ def overlay(facts: Facts, settings: Mapping[str, str]) -> Facts:
     for name, value in settings.items():
         setting = setting_of(name)
         values[setting.fact] = value if setting.takes_value else True
-    sources = {fact: "launch settings" for fact in values}
+    sources = dict.fromkeys(values, "launch settings")
     return derive(facts.with_values(values, sources))

@@ -24,7 +24,9 @@ def command_line(shell: str, command: Sequence[str], env: Mapping[str, str] | No
     if shell == "powershell":
         words = [_powershell(word) for word in command]
         call = ["&", *words] if words[0] != command[0] else words
-        return "; ".join([*(f"$env:{name}={_powershell(value, always=True)}" for name, value in variables.items()), " ".join(call)])
+        return "; ".join(
+            [*(f"$env:{name}={_powershell(value, always=True)}" for name, value in variables.items()), " ".join(call)]
+        )
     if shell == "cmd":
         return " && ".join([*(f'set "{name}={value}"' for name, value in variables.items()), _cmd(command)])
     return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in variables.items()), shlex.join(command)])
@@ -47,4 +49,6 @@ def _powershell(word: str, *, always: bool = False) -> str:
 def _cmd(command: Sequence[str]) -> str:
     """Quote for the C runtime, and also what cmd itself would take as an operator."""
     words = [subprocess.list2cmdline([word]) for word in command]
-    return " ".join(f'"{word}"' if re.search(r"[&|<>^()]", word) and not word.startswith('"') else word for word in words)
+    return " ".join(
+        f'"{word}"' if re.search(r"[&|<>^()]", word) and not word.startswith('"') else word for word in words
+    )

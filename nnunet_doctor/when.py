@@ -10,7 +10,7 @@ unknown makes the result unknown unless the rest already decides. The evaluator 
     '2d' in preprocessed.configurations
 
 ``None`` (does not apply) never satisfies ``<``, ``in`` or ``version()``; used as a condition it counts as false. Since
-``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: compare with ``== False``.
+``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: write ``== False``.
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ class When:
             node = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise WhenError(f"{text!r} is not a condition: it cannot be read as an expression") from None
-        ands = sum(len(part.values) - 1 for part in ast.walk(node) if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And))
+        ands = sum(
+            len(part.values) - 1
+            for part in ast.walk(node)
+            if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And)
+        )
         if ands > MOST_ANDS:
             raise WhenError(f"{text!r} has {ands} times 'and'; more than {MOST_ANDS} want a derived fact with a name")
         _check_condition(node)
@@ -254,7 +258,11 @@ def _compare(node: ast.Compare, facts: Facts) -> bool | Unknown:
     left = _value(node.left, facts)
     if isinstance(op, (ast.Is, ast.IsNot)):
         return (left is None) is isinstance(op, ast.Is)
-    right: Any = [_value(item, facts) for item in right_node.elts] if isinstance(right_node, (ast.Tuple, ast.List)) else _value(right_node, facts)
+    right: Any = (
+        [_value(item, facts) for item in right_node.elts]
+        if isinstance(right_node, (ast.Tuple, ast.List))
+        else _value(right_node, facts)
+    )
     for side in (left, right):
         if isinstance(side, Unknown):
             return side

@@ -16,7 +16,9 @@ class DatasetFacts:
     id: int | None | Unknown = fact("number of the dataset")
     name: str | None | Unknown = fact("DatasetXXX_Name; None when it is not found")
     matches: tuple[Detail, ...] | None | Unknown = fact("every folder with this id: name and where it lies")
-    near_misses: tuple[Detail, ...] | None | Unknown = fact("folders that look like it but do not count: name and where")
+    near_misses: tuple[Detail, ...] | None | Unknown = fact(
+        "folders that look like it but do not count: name and where"
+    )
     folder: str | None | Unknown = fact("folder of the raw dataset; None when there is none")
     layout: str | None | Unknown = fact("nnunet, nnunet-v1 or decathlon; None when there is no raw folder")
     json_state: str | None | Unknown = fact("of dataset.json: ok, missing, unreadable, invalid")
@@ -28,5 +30,7 @@ class DatasetFacts:
     labels: int | None | Unknown = fact("number of labels of dataset.json, background included")
 
     named: bool | Unknown = derived("whether the user names a dataset")
-    ambiguous: tuple[Detail, ...] | None | Unknown = derived("the folders that share the id; None when it is not ambiguous")
+    ambiguous: tuple[Detail, ...] | None | Unknown = derived(
+        "the folders that share the id; None when it is not ambiguous"
+    )
     convert_argument: str | None | Unknown = derived("folder to hand to nnU-Net's conversion command; None without one")

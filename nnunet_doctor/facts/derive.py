@@ -96,7 +96,7 @@ def cpus_note(cpus: int, machine: int, limited_by: str | None) -> str:
 
 @_rule("gpu.all_hidden", "gpu.count", "gpu.visible")
 def all_hidden(count: int, visible: str | None) -> bool:
-    """CUDA stops reading the list at the first entry that names no GPU (CUDA programming guide, CUDA_VISIBLE_DEVICES)."""
+    """CUDA stops reading the list at the first entry that names no GPU (CUDA programming guide)."""
     if count == 0 or visible is None:
         return False
     first = visible.split(",")[0].strip()
@@ -114,7 +114,7 @@ def oldest_capability(capabilities: Sequence[str]) -> str | None:
 def describe_gpus(names: Sequence[str], memory_gib: Sequence[float]) -> str:
     if not names:
         return "no NVIDIA GPU"
-    return ", ".join(f"{name} ({memory:.0f} GiB)" for name, memory in zip(names, memory_gib))
+    return ", ".join(f"{name} ({memory:.0f} GiB)" for name, memory in zip(names, memory_gib, strict=False))
 
 
 def _capability(text: str) -> tuple[int, int]:
@@ -187,11 +187,13 @@ def torch_excluded(torch: str | None, bound: str | None) -> bool | None | Unknow
 
 @_rule("nnunet.bad_numbers", "nnunet.workers_variable", "nnunet.processes_variable")
 def bad_numbers(workers: str | None, processes: str | None) -> tuple[Detail, ...]:
-    """Both variables go through int() when nnU-Net starts; a negative worker count hangs, 0 processes fails at the end."""
+    """Both go through int() when nnU-Net starts; a negative worker count hangs, 0 processes fails at the end."""
     least = {"nnUNet_n_proc_DA": 0, "nnUNet_def_n_proc": 1}
     values = {"nnUNet_n_proc_DA": workers, "nnUNet_def_n_proc": processes}
     return tuple(
-        Detail(name, value) for name, value in values.items() if value is not None and _whole(value, least[name]) is None
+        Detail(name, value)
+        for name, value in values.items()
+        if value is not None and _whole(value, least[name]) is None
     )
 
 
@@ -257,7 +259,9 @@ def gpus_without_kernels(
     if code is None:
         return Unknown(f"the GPUs that torch {version} has code for are not in the table")
     return tuple(
-        f"{name} ({capability})" for name, capability in zip(names, capabilities) if not _runs(_capability(capability), *code)
+        f"{name} ({capability})"
+        for name, capability in zip(names, capabilities, strict=False)
+        if not _runs(_capability(capability), *code)
     )
 
 
@@ -316,7 +320,13 @@ def wanted_index(driver: str | None, capabilities: Sequence[str], system: str) -
 
 
 @_rule(
-    "torch.cuda_usable", "torch.cuda_available", "torch.build", "gpu.count", "gpu.all_hidden", "torch.installed", tolerant=True
+    "torch.cuda_usable",
+    "torch.cuda_available",
+    "torch.build",
+    "gpu.count",
+    "gpu.all_hidden",
+    "torch.installed",
+    tolerant=True,
 )
 def cuda_usable(
     available: bool | Unknown,
@@ -383,7 +393,14 @@ def planned(configuration: str | None) -> bool:
     return configuration is not None
 
 
-@_rule("training.device", "training.device_request", "torch.cuda_usable", "torch.mps_available", "platform.os", tolerant=True)
+@_rule(
+    "training.device",
+    "training.device_request",
+    "torch.cuda_usable",
+    "torch.mps_available",
+    "platform.os",
+    tolerant=True,
+)
 def device(request: str | Unknown, cuda: bool | Unknown, mps: bool | Unknown, system: str | Unknown) -> str | Unknown:
     if isinstance(request, Unknown) or request != "auto":
         return request
@@ -425,13 +442,17 @@ def uses_variants(trainer: str, release: str | None) -> bool | Unknown:
     return _in(release, ">=2.6.2")
 
 
-@_rule("training.compiles", "nnunet.behaves_as", "platform.os", "training.device", "nnunet.compile_variable", tolerant=True)
+@_rule(
+    "training.compiles", "nnunet.behaves_as", "platform.os", "training.device", "nnunet.compile_variable", tolerant=True
+)
 def compiles(
     release: str | None | Unknown, system: str | Unknown, device: str | Unknown, variable: str | None | Unknown
 ) -> bool | Unknown:
     """Take the decision that nnU-Net takes (nnUNetTrainer._do_i_compile and initialize, per release)."""
-    if isinstance(release, Unknown) or isinstance(variable, Unknown):
-        return release if isinstance(release, Unknown) else variable
+    if isinstance(release, Unknown):
+        return release
+    if isinstance(variable, Unknown):
+        return variable
     if release is None:
         return False
     mode = _release(release)["compile"]
@@ -442,8 +463,10 @@ def compiles(
         return asked
     if mode == "everywhere":
         return True
-    if isinstance(system, Unknown) or isinstance(device, Unknown):
-        return system if isinstance(system, Unknown) else device
+    if isinstance(system, Unknown):
+        return system
+    if isinstance(device, Unknown):
+        return device
     return device == "cuda" and system != "windows"
 
 
@@ -478,7 +501,7 @@ def compile_python_fits(python: str, newest_python: str | None) -> bool | None |
 
 @_rule("training.gpu_compilable", "gpu.oldest_capability")
 def gpu_compilable(oldest: str | None) -> bool | None:
-    """torch refuses Triton below compute capability 7.0 (torch._inductor, GPUTooOldForTriton)."""
+    """Torch refuses Triton below compute capability 7.0 (torch._inductor, GPUTooOldForTriton)."""
     return None if oldest is None else _capability(oldest) >= (7, 0)
 
 
@@ -491,7 +514,7 @@ TYPICAL_PATCH, TYPICAL_BATCH = (128, 128, 128), 2
 """A common 3d_fullres plan, assumed while no plan is known."""
 
 WORKER_GIB = {"linux": 0.5, "macos": 0.8, "windows": 1.5}
-"""Private memory of one worker: forked on Linux; elsewhere it starts anew and imports torch (on Windows with its DLLs)."""
+"""Private memory of one worker: forked on Linux; elsewhere it starts anew and imports torch with its libraries."""
 
 MAIN_GIB = {"cuda": 3.5, "mps": 3.5, "cpu": 4.0}
 """Memory of the main process: torch and its device libraries; on CPU the network and its activations too."""
@@ -518,7 +541,7 @@ def batches_in_flight(workers: int) -> int:
 
 
 def batch_gib(patch: Sequence[int] | None, batch: int | None, channels: int | None) -> float:
-    """Size of one batch: float32 images, and int16 labels at every resolution of deep supervision (about 8/7 of one)."""
+    """Size of one batch: float32 images, and int16 labels at every resolution of deep supervision (8/7 of one)."""
     voxels = math.prod(patch or TYPICAL_PATCH) * (batch or TYPICAL_BATCH)
     return voxels * (4 * (channels or 1) + 2 * 8 / 7) / GIB
 
@@ -526,7 +549,9 @@ def batch_gib(patch: Sequence[int] | None, batch: int | None, channels: int | No
 def memory_gib(workers: int, system: str, device: str, one_batch_gib: float) -> float:
     """Estimate the memory of a training: main process, workers, and the batches they hold."""
     processes = worker_processes(workers)
-    return MAIN_GIB.get(device, 4.0) + processes * WORKER_GIB.get(system, 1.0) + batches_in_flight(workers) * one_batch_gib
+    return (
+        MAIN_GIB.get(device, 4.0) + processes * WORKER_GIB.get(system, 1.0) + batches_in_flight(workers) * one_batch_gib
+    )
 
 
 _PLAN = ("preprocessed.patch_size", "preprocessed.batch_size", "preprocessed.channels")
@@ -598,13 +623,38 @@ def safe_workers(
     least = 1 if old else 0
     most = min(DEFAULT_WORKERS, cpus, cpus if isinstance(machine, Unknown) else machine)
     for count in range(most, least, -1):
-        fits_memory = isinstance(memory, Unknown) or memory_gib(
-            count, _or_none(system) or "", _or_none(device) or "cpu", one_batch
-        ) <= memory
+        fits_memory = (
+            isinstance(memory, Unknown)
+            or memory_gib(count, _or_none(system) or "", _or_none(device) or "cpu", one_batch) <= memory
+        )
         fits_shm = shm is None or isinstance(shm, Unknown) or batches_in_flight(count) * one_batch <= shm
         if fits_memory and fits_shm:
             return count
     return least
+
+
+DEFAULT_PROCESSES = 8
+"""nnunetv2/configuration.py, default_num_processes."""
+
+PROCESS_GIB = 0.7
+"""Memory of one export process: it is spawned on every system and imports torch anew."""
+
+
+@_rule("training.processes", "nnunet.processes_variable")
+def processes(variable: str | None) -> int | Unknown:
+    wanted = DEFAULT_PROCESSES if variable is None else _whole(variable, 1)
+    return Unknown(f"nnUNet_def_n_proc is {variable!r}, which is not a number above 0") if wanted is None else wanted
+
+
+@_rule("training.safe_processes", "resources.cpus", "resources.memory_available_gib", "training.device")
+def safe_processes(cpus: int, memory: float, device: str) -> int:
+    room = int((memory - MAIN_GIB.get(device, 4.0)) / PROCESS_GIB)
+    return max(1, min(DEFAULT_PROCESSES, cpus, room))
+
+
+@_rule("training.over_processes", "training.processes", "training.safe_processes")
+def over_processes(processes: int, safe: int) -> bool:
+    return processes > safe
 
 
 T = TypeVar("T")
@@ -643,12 +693,16 @@ def fold_beyond(fold: str | None, splits: int | None) -> bool:
     return int(fold) < 0 or int(fold) >= (5 if splits is None else splits)
 
 
-@_rule("training.overwrites_finished", "training.state", "training.continues", "training.validates", "training.overwrites")
+@_rule(
+    "training.overwrites_finished", "training.state", "training.continues", "training.validates", "training.overwrites"
+)
 def overwrites_finished(state: str | None, continues: bool, validates: bool, allowed: bool) -> bool:
     return state == "finished" and not (continues or validates or allowed)
 
 
-@_rule("training.overwrites_resumable", "training.state", "training.continues", "training.validates", "training.overwrites")
+@_rule(
+    "training.overwrites_resumable", "training.state", "training.continues", "training.validates", "training.overwrites"
+)
 def overwrites_resumable(state: str | None, continues: bool, validates: bool, allowed: bool) -> bool:
     return state == "resumable" and not (continues or validates or allowed)
 
@@ -683,7 +737,9 @@ _KINDS = tuple(f"paths.{folder}_kind" for folder in _FOLDERS)
 def unset(*values: str | None) -> tuple[Detail, ...]:
     """An empty value counts as set for nnU-Net, and its files then go to the working folder."""
     return tuple(
-        Detail(_variable(folder), "" if value is None else '""') for folder, value in zip(_FOLDERS, values) if not value
+        Detail(_variable(folder), "" if value is None else '""')
+        for folder, value in zip(_FOLDERS, values, strict=True)
+        if not value
     )
 
 
@@ -700,11 +756,15 @@ def not_folders(*known: str | None) -> tuple[Detail, ...]:
 def _of_kind(wanted: str, known: Sequence[str | None]) -> tuple[Detail, ...]:
     values, kinds = known[:3], known[3:]
     return tuple(
-        Detail(_variable(folder), value) for folder, value, kind in zip(_FOLDERS, values, kinds) if value and kind == wanted
+        Detail(_variable(folder), value)
+        for folder, value, kind in zip(_FOLDERS, values, kinds, strict=True)
+        if value and kind == wanted
     )
 
 
-@_rule("paths.not_writable", "paths.preprocessed", "paths.results", "paths.preprocessed_writable", "paths.results_writable")
+@_rule(
+    "paths.not_writable", "paths.preprocessed", "paths.results", "paths.preprocessed_writable", "paths.results_writable"
+)
 def not_writable(
     preprocessed: str | None, results: str | None, preprocessed_writable: bool | None, results_writable: bool | None
 ) -> tuple[Detail, ...]:
@@ -727,8 +787,9 @@ def awkward(*known: str | None) -> tuple[Detail, ...]:
     flavour = ntpath if known[3] == "windows" else posixpath
     return tuple(
         Detail(_variable(folder), value)
-        for folder, value in zip(_FOLDERS, known)
-        if value and (value != value.strip(" \"'\t") or value.startswith(("~", "=")) or not _is_absolute(value, flavour))
+        for folder, value in zip(_FOLDERS, known, strict=True)
+        if value
+        and (value != value.strip(" \"'\t") or value.startswith(("~", "=")) or not _is_absolute(value, flavour))
     )
 
 
@@ -741,7 +802,7 @@ def _is_absolute(value: str, flavour: Any) -> bool:
 def risky(*values: str | None) -> tuple[Detail, ...]:
     return tuple(
         Detail(_variable(folder), value)
-        for folder, value in zip(_FOLDERS, values)
+        for folder, value in zip(_FOLDERS, values, strict=True)
         if value and (" " in value.strip() or not value.isascii())
     )
 
@@ -763,6 +824,6 @@ def on_windows_drive(wsl: int | None, *known: str | None) -> tuple[Detail, ...] 
         return None
     return tuple(
         Detail(_variable(folder), value)
-        for folder, value, filesystem in zip(_FOLDERS, known[:3], known[3:])
+        for folder, value, filesystem in zip(_FOLDERS, known[:3], known[3:], strict=True)
         if value and filesystem in ("9p", "virtiofs", "drvfs", "v9fs")
     )

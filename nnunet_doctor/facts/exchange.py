@@ -33,7 +33,9 @@ def to_plain(value: Observed) -> Any:
     if isinstance(value, Unknown):
         return {"unknown": value.reason}
     if isinstance(value, tuple):
-        return [{"subject": item.subject, "message": item.message} if isinstance(item, Detail) else item for item in value]
+        return [
+            {"subject": item.subject, "message": item.message} if isinstance(item, Detail) else item for item in value
+        ]
     return value
 
 
@@ -61,7 +63,11 @@ def _typed(info: FactInfo, value: Any) -> Observed:
         return value  # type: ignore[no-any-return]
     if info.is_list_of_details and isinstance(value, list):
         return tuple(_detail(info, item) for item in value)
-    kinds: dict[Any, tuple[type, ...]] = {tuple[str, ...]: (str,), tuple[int, ...]: (int,), tuple[float, ...]: (int, float)}
+    kinds: dict[Any, tuple[type, ...]] = {
+        tuple[str, ...]: (str,),
+        tuple[int, ...]: (int,),
+        tuple[float, ...]: (int, float),
+    }
     if info.type in kinds and isinstance(value, list) and all(type(item) in kinds[info.type] for item in value):
         return tuple(value)
     raise FactError(f"fact {info.name!r} is {info.type_name}, not {value!r}")
@@ -82,7 +88,9 @@ def to_document(facts: Facts, doctor: str) -> dict[str, Any]:
         "doctor": doctor,
         "facts": {name: value for name, value in plain.items() if not CATALOGUE[name].derived},
         "derived": {name: value for name, value in plain.items() if CATALOGUE[name].derived},
-        "sources": {name: facts.sources[name] for name in plain if name in facts.sources and not CATALOGUE[name].derived},
+        "sources": {
+            name: facts.sources[name] for name in plain if name in facts.sources and not CATALOGUE[name].derived
+        },
     }
 
 

@@ -22,7 +22,9 @@ class PathsFacts:
     preprocessed_writable: bool | None | Unknown = fact("whether files can be made there; None when it is no folder")
     preprocessed_real: str | None | Unknown = fact("the folder with links resolved; None when unset")
     preprocessed_free_gib: float | None | Unknown = fact("free space there, or where it would be made; None when unset")
-    preprocessed_filesystem: str | None | Unknown = fact("file system, such as ext4, nfs, 9p; None when unset or not known")
+    preprocessed_filesystem: str | None | Unknown = fact(
+        "file system, such as ext4, nfs, 9p; None when unset or not known"
+    )
     results: str | None | Unknown = fact("value of nnUNet_results; None when unset")
     results_kind: str | None | Unknown = fact("what is there: folder, file, missing; None when unset")
     results_writable: bool | None | Unknown = fact("whether files can be made there; None when it is no folder")
@@ -33,12 +35,16 @@ class PathsFacts:
     unset: tuple[Detail, ...] | Unknown = derived("variables that are unset or empty")
     missing: tuple[Detail, ...] | Unknown = derived("folders that do not exist: variable and path")
     not_folders: tuple[Detail, ...] | Unknown = derived("paths that are a file: variable and path")
-    not_writable: tuple[Detail, ...] | Unknown = derived("folders of preprocessed data or results that cannot be written to")
+    not_writable: tuple[Detail, ...] | Unknown = derived(
+        "folders of preprocessed data or results that cannot be written to"
+    )
     same: tuple[Detail, ...] | Unknown = derived("variables that lead to one folder: both variables and the path")
     awkward: tuple[Detail, ...] | Unknown = derived(
         "values with quotes, blanks at an end, a tilde, or a relative path: variable and value"
     )
-    risky: tuple[Detail, ...] | Unknown = derived("values with blanks or non-ASCII characters inside: variable and value")
+    risky: tuple[Detail, ...] | Unknown = derived(
+        "values with blanks or non-ASCII characters inside: variable and value"
+    )
     nearly_full: tuple[Detail, ...] | Unknown = derived("places with too little free space: variable and GiB free")
     on_windows_drive: tuple[Detail, ...] | None | Unknown = derived(
         "inside WSL: folders on a Windows drive: variable and path; None outside WSL"

@@ -26,7 +26,9 @@ class PlatformFacts:
     scheduler: str | None | Unknown = fact("slurm, lsf, pbs, sge when inside a job of theirs; None outside")
     shell: str | Unknown = fact("shell that commands are written for: posix, powershell, cmd")
     console_encoding: str | Unknown = fact("encoding of standard output")
-    long_paths: bool | None | Unknown = fact("on Windows: whether paths over 260 characters are enabled; None elsewhere")
+    long_paths: bool | None | Unknown = fact(
+        "on Windows: whether paths over 260 characters are enabled; None elsewhere"
+    )
     ci: bool | Unknown = fact("whether a continuous-integration service runs this")
 
     wsl2_ready: bool | None | Unknown = derived("on Windows: whether a WSL2 distribution is installed; None elsewhere")

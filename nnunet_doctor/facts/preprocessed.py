@@ -26,7 +26,9 @@ class PreprocessedFacts:
     batch_size: int | None | Unknown = fact("batch size of the wanted configuration")
     channels: int | None | Unknown = fact("number of input channels, from dataset.json beside the plans")
 
-    configuration_found: bool | None | Unknown = derived("whether the plans hold the wanted configuration; None without one")
+    configuration_found: bool | None | Unknown = derived(
+        "whether the plans hold the wanted configuration; None without one"
+    )
     format_fits: bool | None | Unknown = derived(
         "whether the installed nnU-Net reads the data as stored; None without data or without nnU-Net"
     )

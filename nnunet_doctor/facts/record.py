@@ -53,7 +53,7 @@ class FactInfo:
     @property
     def is_list_of_details(self) -> bool:
         """Whether the fact lists files, cases or folders with a message each."""
-        return self.type == tuple[Detail, ...]
+        return bool(self.type == tuple[Detail, ...])
 
     @property
     def type_name(self) -> str:

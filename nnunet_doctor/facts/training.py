@@ -21,13 +21,19 @@ class TrainingFacts:
     validates: bool | Unknown = fact("whether --val only repeats the final validation")
     pretrained: str | None | Unknown = fact("file of pretrained weights that is asked for; None for none")
     overwrites: bool | Unknown = fact("whether the user gives --overwrite")
-    folder: str | None | Unknown = fact("folder of this fold's results, whether it exists or not; None when not all is known")
-    state: str | None | Unknown = fact("what is there: none, started, resumable or finished; None when not all is known")
+    folder: str | None | Unknown = fact(
+        "folder of this fold's results, whether it exists or not; None when not all is known"
+    )
+    state: str | None | Unknown = fact(
+        "what is there: none, started, resumable or finished; None when not all is known"
+    )
 
     planned: bool | Unknown = derived("whether the user names a configuration, and so means to train")
     device: str | Unknown = derived("device the training would use")
     device_usable: bool | Unknown = derived("whether that device can be used")
-    device_left_to_default: bool | Unknown = derived("whether nnU-Net would take CUDA by default although there is none")
+    device_left_to_default: bool | Unknown = derived(
+        "whether nnU-Net would take CUDA by default although there is none"
+    )
     compiles: bool | Unknown = derived("whether nnU-Net calls torch.compile on the network in this training")
     compiles_late: bool | Unknown = derived("whether only the final validation calls torch.compile")
     compile_python_fits: bool | None | Unknown = derived(
@@ -40,13 +46,18 @@ class TrainingFacts:
     workers: int | Unknown = derived("data-augmentation workers for training that nnU-Net would start")
     worker_processes: int | Unknown = derived("the same with the workers for validation")
     safe_workers: int | Unknown = derived("workers for training that processors, memory and /dev/shm allow")
+    processes: int | Unknown = derived("processes that nnU-Net would start for the exports of the final validation")
+    safe_processes: int | Unknown = derived("processes of that kind that processors and memory allow")
+    over_processes: bool | Unknown = derived("whether there would be more of them than that")
     memory_needed_gib: float | Unknown = derived("estimate of the memory that this training takes with these workers")
     shm_needed_gib: float | None | Unknown = derived(
         "estimate of /dev/shm that this training takes with these workers; None outside Linux"
     )
     over_cpus: bool | Unknown = derived("whether the workers are more than the processors granted")
     over_memory: bool | Unknown = derived("whether the estimate of memory is over what is free")
-    over_shm: bool | None | Unknown = derived("whether the estimate of shared memory is over what is free; None outside Linux")
+    over_shm: bool | None | Unknown = derived(
+        "whether the estimate of shared memory is over what is free; None outside Linux"
+    )
     overwrites_finished: bool | Unknown = derived("whether the start would overwrite a finished training")
     overwrites_resumable: bool | Unknown = derived("whether the start would overwrite a training that can be continued")
     nothing_to_continue: bool | Unknown = derived("whether --c is given and there is no checkpoint")

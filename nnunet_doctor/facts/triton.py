@@ -20,8 +20,12 @@ class TritonFacts:
     libcuda: bool | None | Unknown = fact("whether the loader finds libcuda.so.1; None outside Linux")
     libcuda_link: bool | None | Unknown = fact("whether an unversioned libcuda.so lies beside it; None outside Linux")
     cache: str | Unknown = fact("folder that compiled kernels go to")
-    cache_executable: bool | None | Unknown = fact("whether programs may run from that folder; None when not known to matter")
+    cache_executable: bool | None | Unknown = fact(
+        "whether programs may run from that folder; None when not known to matter"
+    )
 
     wanted: str | None | Unknown = derived("Triton release that this torch was built for; None when there is none")
-    wanted_package: str | None | Unknown = derived("distribution that provides it: triton or triton-windows; None for none")
+    wanted_package: str | None | Unknown = derived(
+        "distribution that provides it: triton or triton-windows; None for none"
+    )
     fits: bool | None | Unknown = derived("whether the installed release is the wanted one; None when either is absent")

@@ -24,12 +24,12 @@ _NAME = re.compile(r"Dataset(\d{3})_.+")
 
 
 class NoSuchDatasetError(Exception):
-    """What the user names as a dataset is neither an id, a name nor a folder; the message is one sentence for the user."""
+    """What the user names as a dataset is neither an id, a name nor a folder; the message is for the user."""
 
 
 @dataclass(frozen=True)
 class Json:
-    """A JSON file: its state (ok, missing, unreadable, invalid), what is wrong, and its content when it is an object."""
+    """A JSON file: its state (ok, missing, unreadable, invalid), what is wrong, and its content."""
 
     state: str
     error: str | None = None
@@ -73,14 +73,13 @@ def look(context: Context) -> Notes:
     if requested is None:
         return notes
     bases = {folder: Path(value) for folder in FOLDERS if (value := context.environ.get(f"nnUNet_{folder}"))}
-    name = _resolve(requested, bases, notes)
-    if name is None:
+    found = _resolve(requested, bases, notes)
+    if found is None:
         return notes
-    preprocessed = bases["preprocessed"] / name if "preprocessed" in bases else None
-    if preprocessed is not None:
-        _preprocessed(preprocessed, context.request, notes)
+    if "preprocessed" in bases:
+        _preprocessed(bases["preprocessed"] / found, context.request, notes)
     if "results" in bases:
-        _results(bases["results"] / name, context.request, notes)
+        _results(bases["results"] / found, context.request, notes)
     return notes
 
 
@@ -88,15 +87,19 @@ def look(context: Context) -> Notes:
 
 
 def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | None:
-    """Find the dataset as nnU-Net does (utilities/dataset_name_id_conversion.py); a folder is the doctor's own addition."""
+    """Find the dataset as nnU-Net does (utilities/dataset_name_id_conversion.py); folders are the doctor's addition."""
     folder = Path(requested)
+    id: int | None
     if requested.isdecimal():
         id, names = int(requested), _named_like(f"Dataset{int(requested):03d}", bases)
     elif ("/" in requested or "\\" in requested or not requested.startswith("Dataset")) and folder.is_dir():
         folder = folder.resolve()
         id, names = _id_of(folder.name), [folder.name]
     elif requested.startswith("Dataset"):
-        id, names = _id_of(requested), [requested] if any((base / requested).is_dir() for base in bases.values()) else []
+        id, names = (
+            _id_of(requested),
+            [requested] if any((base / requested).is_dir() for base in bases.values()) else [],
+        )
     else:
         raise NoSuchDatasetError(
             f"{requested!r} is no dataset: give its id (10), its name (Dataset010_Colon) or a folder that exists"
@@ -172,7 +175,9 @@ def _raw(folder: Path | None, notes: Notes) -> None:
         dataset__json_state=found.state,
         dataset__json_error=found.error,
         dataset__layout=layout_of(folder),
-        dataset__json_missing_keys=tuple(Detail(key) for key in REQUIRED_KEYS if key not in content) if found.content else (),
+        dataset__json_missing_keys=tuple(Detail(key) for key in REQUIRED_KEYS if key not in content)
+        if found.content
+        else (),
         dataset__file_ending=_typed(content.get("file_ending"), str),
         dataset__training_cases=_typed(content.get("numTraining"), int),
         dataset__channels=_size(content.get("channel_names")),
@@ -248,11 +253,8 @@ def resolved(configurations: Mapping[str, Mapping[str, Any]], name: str) -> dict
 
 
 def _plans_names(folder: Path) -> tuple[str, ...]:
-    names = []
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-        if isinstance((read_json(path).content or {}).get("configurations"), dict):
-            names.append(path.stem)
-    return tuple(names)
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    return tuple(path.stem for path in files if _configurations(read_json(path)) is not None)
 
 
 def _splits(folder: Path) -> int | None:

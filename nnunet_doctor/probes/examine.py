@@ -69,7 +69,11 @@ def look_at_distributions():
             continue
         requires = found[name].requires or []
         seen[name] = describe(found[name], requires)
-        wanted += [normal(re.split(r"[^A-Za-z0-9._-]", item.strip(), maxsplit=1)[0]) for item in requires if "extra ==" not in item]
+        wanted += [
+            normal(re.split(r"[^A-Za-z0-9._-]", item.strip(), maxsplit=1)[0])
+            for item in requires
+            if "extra ==" not in item
+        ]
     for name in ("nnunet", "torch", "torchvision") + TRITONS:
         if name in found and name not in seen:
             seen[name] = describe(found[name], [])
@@ -92,7 +96,11 @@ def normal(name):
 
 def look_at_files():
     """Read the version files of torch and torchvision, and find nnU-Net, without importing them."""
-    return {"torch": version_file("torch"), "torchvision": version_file("torchvision"), "nnunetv2": folder_of("nnunetv2")}
+    return {
+        "torch": version_file("torch"),
+        "torchvision": version_file("torchvision"),
+        "nnunetv2": folder_of("nnunetv2"),
+    }
 
 
 def folder_of(package):

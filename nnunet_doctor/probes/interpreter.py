@@ -14,8 +14,8 @@ from packaging.markers import InvalidMarker, UndefinedEnvironmentName, default_e
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
+from nnunet_doctor import processes
 from nnunet_doctor.facts import Detail, Observed, Unknown
-from nnunet_doctor.probes import processes
 from nnunet_doctor.probes.base import Context, Notes
 
 SCRIPT = Path(__file__).with_name("examine.py")
@@ -95,7 +95,9 @@ def examine(context: Context) -> Report:
             raise NotAnInterpreterError(f"{context.python} cannot be started: {error.strerror or error}") from None
         stages = _read(report)
     if not stages and ended.code is not None and ended.death is None:
-        raise NotAnInterpreterError(f"{context.python} is not a Python interpreter that can run (exit code {ended.code})")
+        raise NotAnInterpreterError(
+            f"{context.python} is not a Python interpreter that can run (exit code {ended.code})"
+        )
     return Report(stages, ended, context.timeout)
 
 
@@ -138,17 +140,29 @@ def _not_seen(report: Report, stage: str) -> Unknown:
 
 
 def _python(report: Report, notes: Notes) -> None:
-    names = ("version", "implementation", "executable", "prefix", "environment", "bits", "free_threaded", "headers", "headers_folder")
+    names = (
+        "version",
+        "implementation",
+        "executable",
+        "prefix",
+        "environment",
+        "bits",
+        "free_threaded",
+        "headers",
+        "headers_folder",
+    )
     saw = report.saw("python")
-    notes.see("the examined interpreter", **{f"python__{name}": saw.get(name, _not_seen(report, "python")) for name in names})
+    notes.see(
+        "the examined interpreter", **{f"python__{name}": saw.get(name, _not_seen(report, "python")) for name in names}
+    )
 
 
 def _torch(report: Report, notes: Notes, context: Context) -> None:
     files = report.saw("files") if report.outcome("files") == "ok" else None
     if files is None:
         unknown = _not_seen(report, "files")
-        names = ("installed", "version", "build", "cuda_build", "torchvision")
-        notes.see("torch/version.py", **{f"torch__{name}": unknown for name in names})
+        from_files = ("installed", "version", "build", "cuda_build", "torchvision")
+        notes.see("torch/version.py", **{f"torch__{name}": unknown for name in from_files})
     else:
         _torch_files(files, report, notes)
     if files is not None and files.get("torch") is None:
@@ -224,7 +238,11 @@ def _torch_import(report: Report, notes: Notes) -> None:
     )
     saw = report.saw("cuda")
     if not saw:
-        failed = _not_seen(report, "cuda") if outcome == "ok" else Unknown("torch cannot be imported" if not timed_out else unknown.reason)
+        failed = (
+            _not_seen(report, "cuda")
+            if outcome == "ok"
+            else Unknown("torch cannot be imported" if not timed_out else unknown.reason)
+        )
         notes.see("torch", **{f"torch__{name}": failed for name in _DEVICE_NAMES})
         return
     notes.see("torch/version.py", torch__cuda_build=saw["cuda_build"])
@@ -280,7 +298,16 @@ def _nnunet(report: Report, notes: Notes) -> None:
     if distributions is None:
         reason = saw.get("unreadable")
         unknown = Unknown(reason) if reason else _not_seen(report, "distributions")
-        names = ("installed", "version", "location", "v1_version", "requires_python", "requires_torch", "conflicts", "script")
+        names = (
+            "installed",
+            "version",
+            "location",
+            "v1_version",
+            "requires_python",
+            "requires_torch",
+            "conflicts",
+            "script",
+        )
         notes.see("package metadata", **{f"nnunet__{name}": unknown for name in names})
         return
     python = report.saw("python")

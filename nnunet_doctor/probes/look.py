@@ -77,7 +77,7 @@ def _start(probe: Probe, context: Context) -> _Running:
     def work() -> None:
         try:
             running.notes.append(probe(context))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever a probe raises is the reason of an unknown
             running.errors.append(error)
 
     running = _Running(threading.Thread(target=work, daemon=True))

@@ -9,8 +9,8 @@ import json
 import sys
 from typing import Any
 
+from nnunet_doctor import processes
 from nnunet_doctor.facts import Unknown
-from nnunet_doctor.probes import processes
 from nnunet_doctor.probes.base import Context, Notes
 
 MARK = "nnunet-doctor-nvml:"
@@ -21,10 +21,14 @@ def look(context: Context) -> Notes:
     """Note the facts of area gpu; no driver is a normal case."""
     notes = Notes()
     notes.see("CUDA_VISIBLE_DEVICES", gpu__visible=context.environ.get("CUDA_VISIBLE_DEVICES"))
-    ended = processes.run([sys.executable, "-m", "nnunet_doctor.probes.nvml"], context.timeout, context.environ, keep=1 << 20)
+    ended = processes.run(
+        [sys.executable, "-m", "nnunet_doctor.probes.nvml"], context.timeout, context.environ, keep=1 << 20
+    )
     line = next((line for line in ended.output.splitlines() if line.startswith(MARK)), None)
     if line is None:
-        how = "did not answer in time" if ended.code is None else f"ended with {ended.death or f'exit code {ended.code}'}"
+        how = (
+            "did not answer in time" if ended.code is None else f"ended with {ended.death or f'exit code {ended.code}'}"
+        )
         unknown = Unknown(f"the NVIDIA management library {how}")
         names = ("driver", "driver_cuda", "driver_error", "count", *_LISTS)
         notes.see("NVML", **{f"gpu__{name}": unknown for name in names})

@@ -21,7 +21,11 @@ def look(context: Context) -> Notes:
     for folder in FOLDERS:
         value = context.environ.get(f"nnUNet_{folder}")
         seen = _look_at(value)
-        notes.see(f"nnUNet_{folder}", **{f"paths__{folder}": value}, **{f"paths__{folder}_{key}": item for key, item in seen.items()})
+        notes.see(
+            f"nnUNet_{folder}",
+            **{f"paths__{folder}": value},
+            **{f"paths__{folder}_{key}": item for key, item in seen.items()},
+        )
     return notes
 
 

@@ -157,9 +157,13 @@ def _memory(notes: Notes, group: GroupLimits, environ: Mapping[str, str]) -> Non
     slurm = slurm_memory(environ)
     if slurm is not None:
         granted, available = min(granted, slurm), min(available, slurm)
-    notes.see("psutil", resources__memory_machine_gib=_gib(memory.total), resources__swap_gib=_gib(psutil.swap_memory().total))
     notes.see(
-        "psutil, control group, scheduler", resources__memory_gib=_gib(granted), resources__memory_available_gib=_gib(available)
+        "psutil", resources__memory_machine_gib=_gib(memory.total), resources__swap_gib=_gib(psutil.swap_memory().total)
+    )
+    notes.see(
+        "psutil, control group, scheduler",
+        resources__memory_gib=_gib(granted),
+        resources__memory_available_gib=_gib(available),
     )
 
 

@@ -10,8 +10,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunet_doctor import processes
 from nnunet_doctor.facts import Observed
-from nnunet_doctor.probes import processes
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.probes.paths import nearest_folder
 
@@ -32,7 +32,9 @@ def look(context: Context) -> Notes:
         triton__libcuda=None if folders is None else bool(folders),
         triton__libcuda_link=None if folders is None else any((folder / "libcuda.so").exists() for folder in folders),
     )
-    cache = Path(environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir(), f"torchinductor_{_user(environ)}"))
+    cache = Path(
+        environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir(), f"torchinductor_{_user(environ)}")
+    )
     notes.see("TORCHINDUCTOR_CACHE_DIR", triton__cache=str(cache))
     notes.see("statvfs", triton__cache_executable=_executable(nearest_folder(cache)))
     return notes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 
 if sys.version_info >= (3, 11):
@@ -12,7 +12,7 @@ else:
     import tomli as tomllib
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(language: str) -> dict[str, str]:
     text = (files("nnunet_doctor.words") / f"{language}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)

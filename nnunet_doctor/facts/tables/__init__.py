@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -18,7 +18,7 @@ NAMES = ("nnunet", "torch")
 """The tables there are."""
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> dict[str, Any]:
     """Read a table; see the comments at its head for the meaning of each key."""
     text = (files("nnunet_doctor.facts.tables") / f"{name}.toml").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Starting a child with a deadline and without leaving anything of it behind."""
+"""Children of the doctor: started in a group of their own, watched, and ended with all that they started.
+
+Used by probes and by ``launch``; nothing else starts a process.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 KEEP_BYTES = 8192
 """How much of the end of a child's output is kept; the rest is read and dropped, however much it is."""
@@ -70,37 +74,67 @@ def run(
     )
     tail = bytearray()
 
-    def drain() -> None:
-        assert_pipe = child.stdout
-        while assert_pipe is not None and (chunk := assert_pipe.read1(65536)):  # type: ignore[attr-defined]
-            tail.extend(chunk)
-            del tail[:-keep]
+    def keep_end(chunk: bytes) -> None:
+        tail.extend(chunk)
+        del tail[:-keep]
 
-    reader = threading.Thread(target=drain, daemon=True)
-    reader.start()
+    reader = drain(child, keep_end)
     try:
         code: int | None = child.wait(timeout)
     except subprocess.TimeoutExpired:
         code = None
     finally:
-        kill_group(child.pid)
-        child.kill()
+        end_group(child)
         child.wait()
     reader.join(1.0)
     return Ended(code, bytes(tail).decode("utf-8", "replace"))
 
 
-def own_group() -> dict[str, object]:
+def drain(child: subprocess.Popen[bytes], take: Callable[[bytes], None]) -> threading.Thread:
+    """Hand a child's output over as it comes, in a thread that ends with the pipe."""
+
+    def work() -> None:
+        pipe: Any = child.stdout
+        while chunk := pipe.read1(65536):
+            take(chunk)
+
+    reader = threading.Thread(target=work, daemon=True)
+    reader.start()
+    return reader
+
+
+def own_group() -> dict[str, Any]:
     """Return the arguments of Popen that put a child into a process group of its own."""
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     return {"start_new_session": True}
 
 
-def kill_group(pid: int) -> None:
-    """Kill what is left of a child's process group; a group that is gone is fine."""
+def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to a child and all of its group; on Windows, which has one signal for groups, that one."""
+    try:
+        if sys.platform == "win32":
+            child.send_signal(signal.CTRL_BREAK_EVENT)
+        else:
+            os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child and what is left of its group; what is gone already is fine.
+
+    On Windows a group cannot be killed as one, so its processes are found by their parents.
+    """
     if sys.platform != "win32":
+        signal_group(child, signal.SIGKILL)
+    elif child.poll() is None:
+        import psutil
+
         try:
-            os.killpg(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
+            for process in psutil.Process(child.pid).children(recursive=True):
+                process.kill()
+        except psutil.Error:
             pass
+    if child.poll() is None:
+        child.kill()

@@ -1,0 +1,442 @@
+"""Arguments and exit codes of the command ``nnunet-doctor``, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from nnunet_doctor import __version__
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.request import DEVICES, Request
+
+if TYPE_CHECKING:
+    from nnunet_doctor.probes.base import Context
+
+WRONG_USE = 2
+INTERRUPTED = 130
+
+EPILOG = """\
+exit codes of check: 0 nothing at or above --fail-on, 1 a problem, 2 wrong use, 3 nothing found but a check of that
+level could not be decided, 130 interrupted. run: 1 blocked before the start, 2 wrong use, else nnU-Net's own code."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, with the nearest word for a misspelt one."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {_sentence(message)}; see '{self.prog} --help'")
+
+
+def _sentence(message: str) -> str:
+    """Turn argparse's words into a sentence with a suggestion."""
+    import re
+
+    found = re.fullmatch(
+        r"argument (?P<where>.+?): invalid choice: '?(?P<word>.+?)'? \(choose from (?P<words>.+)\)", message
+    )
+    if found is None:
+        return message
+    from nnunet_doctor.when import nearest
+
+    words = [word.strip(" '") for word in found["words"].split(",")]
+    return (
+        f"there is no {found['where']} {found['word']!r}{nearest(found['word'], words)}; there are {', '.join(words)}"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    from nnunet_doctor.report.text import standard_streams_are_safe
+
+    standard_streams_are_safe()
+    try:
+        options = _parser().parse_args(argv)
+        code: int = options.command(options)
+        sys.stdout.flush()
+    except UserError as error:
+        print(f"nnunet-doctor: {error}" if not str(error).startswith("nnunet-doctor") else error, file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print("nnunet-doctor: interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # the reader of a pipe has gone (| head); what it took was enough for it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+# --- arguments -----------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="nnunet-doctor",
+        description="Says what is wrong with this machine, this nnU-Net and this dataset, and starts trainings safely.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"nnunet-doctor {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    _check_arguments(_add(commands, "check", _check, "look at everything and report problems with their fixes"))
+    _run_arguments(_add(commands, "run", _run, "start nnUNetv2_train with settings that are proven safe here"))
+    _demo_arguments(
+        _add(commands, "demo", _demo, "a tiny dataset in a folder of its own: check, prepare, train, for real")
+    )
+    _facts_arguments(_add(commands, "facts", _facts, "print what is known of this machine as JSON"))
+    listing = _add(commands, "list", _list, "list all checks, or the facts they ask, or the tables behind them")
+    shown = listing.add_mutually_exclusive_group()
+    shown.add_argument("--facts", action="store_true", help="list the facts that conditions may ask")
+    shown.add_argument("--tables", action="store_true", help="list the tables of releases and their dates")
+    listing.add_argument("--format", choices=("text", "json"), default="text")
+    _common(listing)
+    explain = _add(commands, "explain", _explain, "all about one check")
+    explain.add_argument("id", metavar="ID", help="id of a check, as a report or 'list' shows it")
+    _common(explain)
+    checks = _add(commands, "checks", None, "work on check files")
+    inner = checks.add_subparsers(metavar="COMMAND", required=True)
+    test = _add(inner, "test", _checks_test, "validate check files and run their examples")
+    test.add_argument("path", metavar="PATH", type=Path, help="a check file, an area folder, or a folder of areas")
+    schema = _add(commands, "schema", _schema, "print the JSON Schema of a format")
+    schema.add_argument("name", metavar="NAME", choices=("report", "facts"), help="report or facts")
+    return parser
+
+
+def _add(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    if command is not None:
+        parser.set_defaults(command=command)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--checks", metavar="FOLDER", action="append", default=[], help="more checks; repeatable")
+    parser.add_argument("--lang", choices=("en", "zh"), help="language of the report; default: that of the system")
+
+
+def _looking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--python",
+        metavar="PATH",
+        help="interpreter to examine: a file, a command, or the folder of an environment; default: the doctor's own",
+    )
+    parser.add_argument("--quick", action="store_true", help="start no torch; what needs it stays undecided")
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, default=60.0, help="deadline of each look; default: 60"
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return value
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", nargs="?", help="id (10), name (Dataset010_Colon) or folder")
+    parser.add_argument(
+        "-c", "--configuration", metavar="CONFIGURATION", help="configuration you mean to train, such as 3d_fullres"
+    )
+    parser.add_argument("-f", "--fold", metavar="FOLD", type=_fold, help="fold you mean to train: 0 to 4, or all")
+    parser.add_argument("--device", choices=DEVICES, help="device you mean to train on; auto takes the best there is")
+    parser.add_argument("-tr", dest="trainer", metavar="TRAINER", help="trainer class; default: nnUNetTrainer")
+    parser.add_argument("-p", dest="plans", metavar="PLANS", help="plans; default: nnUNetPlans")
+    parser.add_argument("--num-gpus", metavar="N", type=_positive, help="number of GPUs; default: 1")
+
+
+def _fold(text: str) -> str:
+    if text != "all" and not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no fold: give a number such as 0, or all")
+    return text
+
+
+def _check_arguments(parser: argparse.ArgumentParser) -> None:
+    _training(parser)
+    _looking(parser)
+    parser.add_argument("--facts", metavar="FILE", type=Path, help="examine a recorded machine instead of this one")
+    parser.add_argument(
+        "--select",
+        metavar="ID|AREA",
+        action="append",
+        default=[],
+        help="ask only these; repeatable, or separated by commas",
+    )
+    parser.add_argument(
+        "--ignore",
+        metavar="ID|AREA",
+        action="append",
+        default=[],
+        help="leave these out; repeatable, or separated by commas",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json"), default="text", help="form of the report on standard output"
+    )
+    parser.add_argument(
+        "--report",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="write the report there too, in the form of the suffix: .txt, .json, .svg; repeatable",
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "never"),
+        default="error",
+        help="least severity that makes the exit code 1; default: error",
+    )
+    parser.add_argument(
+        "--trust-packs", action="store_true", help="let checks that are not built in choose launch settings too"
+    )
+    _common(parser)
+
+
+def _facts_arguments(parser: argparse.ArgumentParser) -> None:
+    _training(parser)
+    _looking(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="write to a file, as UTF-8, instead of standard output"
+    )
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    train = parser.add_argument_group("arguments of nnUNetv2_train")
+    train.add_argument("dataset", metavar="DATASET", help="id (10) or name (Dataset010_Colon)")
+    train.add_argument("configuration", metavar="CONFIGURATION", help="such as 2d or 3d_fullres")
+    train.add_argument("fold", metavar="FOLD", type=_fold, help="0 to 4, or all")
+    train.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer")
+    train.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans")
+    train.add_argument("-pretrained_weights", dest="pretrained", metavar="FILE")
+    train.add_argument("-num_gpus", dest="num_gpus", metavar="N", type=_positive, default=1)
+    train.add_argument("-device", dest="device", choices=DEVICES[1:], default="auto")
+    train.add_argument("--c", dest="continues", action="store_true", help="continue from the latest checkpoint")
+    train.add_argument("--val", dest="validates", action="store_true", help="only repeat the final validation")
+    for flag in PASSED_ON:
+        train.add_argument(flag, dest="flags", action="append_const", const=flag, default=[])
+    doctor = parser.add_argument_group("arguments of the doctor")
+    doctor.add_argument("--dry-run", action="store_true", help="show everything, start nothing")
+    doctor.add_argument(
+        "--force", metavar="ID", action="append", default=[], help="start in spite of this finding; repeatable"
+    )
+    doctor.add_argument("--overwrite", action="store_true", help="let a finished or resumable training be overwritten")
+    doctor.add_argument(
+        "--trust-packs", action="store_true", help="let checks that are not built in choose launch settings too"
+    )
+    _looking(doctor)  # type: ignore[arg-type]
+    _common(doctor)  # type: ignore[arg-type]
+
+
+PASSED_ON = ("--npz", "--val_best", "--disable_checkpointing", "--use_compressed")
+"""Options of nnUNetv2_train, of all releases, that the doctor has no opinion of."""
+
+
+def _demo_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--folder", metavar="FOLDER", type=Path, help="working folder; default: nnunet-doctor-demo, here"
+    )
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    _looking(parser)
+    _common(parser)
+
+
+# --- commands ------------------------------------------------------------------------------------------------------
+
+
+def _language(options: argparse.Namespace) -> str:
+    from nnunet_doctor.probes.platform import default_language
+
+    return options.lang or default_language(os.environ)
+
+
+def _context(options: argparse.Namespace, request: Request) -> Context:
+    from nnunet_doctor.examination import find_python
+    from nnunet_doctor.probes.base import Context
+
+    python = find_python(options.python, sys.executable)
+    return Context(python, dict(os.environ), request, quick=options.quick, timeout=options.timeout)
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """Return those parts of the request that the user gives."""
+    names = ("dataset", "configuration", "fold", "device", "trainer", "plans", "num_gpus")
+    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+
+
+def _words(values: Sequence[str]) -> list[str]:
+    return [word.strip() for value in values for word in value.split(",") if word.strip()]
+
+
+def _check(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination
+    from nnunet_doctor.report import record
+
+    language = _language(options)
+    checks, ignored = examination.choose(
+        examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
+    )
+    for path in options.report:
+        if path.suffix not in (".txt", ".json", ".svg"):
+            raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
+    given = _given(options)
+    if options.facts is not None:
+        changed = {
+            name: value for name, value in Request(**given).as_facts().items() if value != Request().as_facts()[name]
+        }
+        facts = examination.read_facts(options.facts, changed)
+    else:
+        facts = examination.look_at(_context(options, Request(**given)))
+    result = examination.conclude(facts, checks, ignored, trust_packs=options.trust_packs)
+    notes = examination.notes_for(facts, language)
+    report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on, notes)
+    for path in options.report:
+        _write(path, _rendered(report, path.suffix[1:], language, record.shell_of(facts)))
+    if options.format == "json":
+        _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
+    else:
+        from nnunet_doctor.report.text import console_for, print_report
+
+        print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
+    return report.exit_code(options.fail_on)
+
+
+def _rendered(report: Any, form: str, language: str, shell: str) -> str:
+    from nnunet_doctor.report import record, text
+
+    if form == "json":
+        return record.to_json(report, ascii_only=False) + "\n"
+    if form == "svg":
+        return text.to_svg(report, language, shell)
+    import io
+
+    stream = io.StringIO()
+    text.print_report(report, text.console_for(stream), language, shell)
+    return stream.getvalue()
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _speaks_utf8() -> bool:
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def _print_json(text: str) -> None:
+    print(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination, run
+    from nnunet_doctor.words import say
+
+    language = _language(options)
+    checks = examination.load_checks(options.checks)
+    examination.choose(checks, options.force, ())
+    request = Request(
+        dataset=options.dataset,
+        configuration=options.configuration,
+        fold=options.fold,
+        device=options.device,
+        trainer=options.trainer,
+        plans=options.plans,
+        num_gpus=options.num_gpus,
+        continues=options.continues,
+        validates=options.validates,
+        pretrained=options.pretrained,
+        overwrites=options.overwrite,
+    )
+    context = _context(options, request)
+    facts = examination.look_at(context)
+    result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
+    start = run.prepare(result, request, options.flags, options.force)
+    run.show(start, language, sys.stdout)
+    sys.stdout.flush()
+    if start.blocked_by:
+        return 1
+    if options.dry_run:
+        print(say(language, "run_dry"), file=sys.stderr)
+        return 0
+    return run.go(start, request, context.environ, language).code
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from nnunet_doctor import demo, examination
+
+    context = _context(options, Request(device=options.device))
+    return demo.demo(context, examination.load_checks(options.checks), options.folder, _language(options), sys.stdout)
+
+
+def _facts(options: argparse.Namespace) -> int:
+    import json
+
+    from nnunet_doctor import examination
+    from nnunet_doctor.facts.exchange import to_document
+
+    facts = examination.look_at(_context(options, Request(**_given(options))))
+    document = to_document(facts, __version__)
+    if options.output is not None:
+        _write(options.output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    else:
+        _print_json(json.dumps(document, indent=2, ensure_ascii=not _speaks_utf8()))
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination
+    from nnunet_doctor.report import listing
+
+    checks = examination.load_checks(options.checks)
+    what = "facts" if options.facts else "tables" if options.tables else "checks"
+    if options.format == "json":
+        _print_json(listing.to_json(what, checks, ascii_only=not _speaks_utf8()))
+    else:
+        listing.print_list(what, checks, _language(options), sys.stdout)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination
+    from nnunet_doctor.report import listing
+    from nnunet_doctor.when import nearest
+
+    checks = {check.id: check for check in examination.load_checks(options.checks)}
+    if options.id not in checks:
+        raise UserError(
+            f"there is no check {options.id!r}{nearest(options.id, checks)}; 'nnunet-doctor list' shows them"
+        )
+    listing.print_explanation(checks[options.id], _language(options), sys.stdout)
+    return 0
+
+
+def _checks_test(options: argparse.Namespace) -> int:
+    from nnunet_doctor.report import listing
+
+    return listing.test_checks(options.path, sys.stdout)
+
+
+def _schema(options: argparse.Namespace) -> int:
+    import json
+
+    from nnunet_doctor.facts import exchange
+    from nnunet_doctor.report import record
+
+    schema = record.schema() if options.name == "report" else exchange.schema()
+    _print_json(json.dumps(schema, indent=2))
+    return 0

@@ -1,0 +1,171 @@
+"""The command ``demo``: a tiny dataset in a folder of its own, checked, prepared and trained for real."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from nnunet_doctor import launch, run
+from nnunet_doctor.check import Check
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.examination import Examination, conclude, look_at
+from nnunet_doctor.probes.base import Context
+from nnunet_doctor.report.record import build, shell_of
+from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
+from nnunet_doctor.request import Request
+from nnunet_doctor.shell import command_line
+from nnunet_doctor.words import say
+
+DATASET, NAME = "999", "Dataset999_DoctorDemo"
+FOLDERS = ("raw", "preprocessed", "results")
+TRAINERS = {"cpu": "nnUNetTrainer_1epoch", "mps": "nnUNetTrainer_1epoch", "cuda": "nnUNetTrainer_5epochs"}
+"""nnU-Net's own short trainers: one epoch on two slow cores takes as long as five on a GPU."""
+
+NOT_OF_DEMO = ("not-preprocessed", "paths-missing")
+"""What the demo itself is about to do."""
+
+
+def demo(context: Context, checks: Sequence[Check], folder: Path | None, language: str, out: IO[str]) -> int:
+    """Run the demo and return its exit code: 0, 1 when something blocks it, else that of the step that failed."""
+    base = _working_folder(folder)
+    console = console_for(out)
+    console.print(say(language, "demo_folder", path=base), soft_wrap=True)
+    environ = _environment(context.environ, base)
+    request = Request(
+        dataset=DATASET, configuration="2d", fold="0", device=context.request.device, trainer=TRAINERS["cpu"]
+    )
+    context = dataclasses.replace(context, environ=environ, request=request)
+
+    console.print(say(language, "demo_data"))
+    raw = base / "nnUNet_raw" / NAME
+    raw.parent.mkdir(parents=True, exist_ok=True)
+    script = str(Path(__file__).with_name("demo_data.py"))
+    first = look_at(dataclasses.replace(context, request=Request(device=request.device), quick=True))
+    if first["nnunet.installed"] is not True:
+        raise UserError(say(language, "demo_no_nnunet", python=context.python))
+    made = launch.start([str(context.python), script, str(raw)], environ, base / "make_dataset.log")
+    if made.code:
+        return _failed(made, "demo_data.py", base / "make_dataset.log", language)
+
+    console.print(say(language, "demo_check"))
+    found = conclude(look_at(context), checks)
+    device = found.plan.facts["training.device"]
+    request = dataclasses.replace(request, trainer=TRAINERS.get(str(device), TRAINERS["cpu"]))
+    blocking = [finding for finding in found.plan.diagnosis.blocking if finding.check.id not in NOT_OF_DEMO]
+    if blocking:
+        report = build(found.plan.facts, found.plan.diagnosis, found.plan, (), language, "error", [])
+        print_report(report, console, language, shell_of(found.facts))
+        console.print(say(language, "demo_blocked", ids=", ".join(finding.check.id for finding in blocking)))
+        return 1
+
+    console.print(say(language, "demo_prepare"))
+    log = base / "plan_and_preprocess.log"
+    command = launch.nnunet_command(found.facts, "nnUNetv2_plan_and_preprocess", _prepare_arguments())
+    prepared = launch.start(command, environ, log)
+    if prepared.code:
+        return _failed(prepared, "nnUNetv2_plan_and_preprocess", log, language)
+
+    console.print(say(language, "demo_train", device=device, trainer=request.trainer))
+    context = dataclasses.replace(context, request=request)
+    ready = conclude(look_at(context), checks)
+    start = run.prepare(ready, request, [], [])
+    run.show(start, language, out)
+    out.flush()
+    if start.blocked_by:
+        return 1
+    ended = run.go(start, request, environ, language)
+    if ended.code:
+        return ended.code
+    _summary(ready, start, prepared.seconds, ended.seconds, language, out)
+    return 0
+
+
+def _prepare_arguments() -> list[str]:
+    """One process each: with data this small, every further process costs more to start than it saves."""
+    return ["-d", DATASET, "-c", "2d", "-np", "1", "-npfp", "1", "--verify_dataset_integrity"]
+
+
+def _working_folder(folder: Path | None) -> Path:
+    """Return an empty folder to work in; one that the user names has to be empty or new.
+
+    Raises:
+        UserError: The folder is not empty, or cannot be made.
+    """
+    wanted = Path("nnunet-doctor-demo") if folder is None else folder
+    number = 1
+    while folder is None and wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
+        number += 1
+        wanted = Path(f"nnunet-doctor-demo-{number}")
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+        if any(wanted.iterdir()):
+            raise UserError(f"{wanted} is not empty; name another folder with --folder")
+    except OSError as error:
+        raise UserError(f"the working folder {wanted} cannot be made: {error.strerror}") from None
+    return wanted.resolve()
+
+
+def _environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
+    """Return the environment with nnU-Net's three folders inside the working folder."""
+    folders = {f"nnUNet_{name}": str(base / f"nnUNet_{name}") for name in FOLDERS}
+    for path in folders.values():
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return {**environ, **folders}
+
+
+def _failed(ended: launch.Ended, step: str, log: Path, language: str) -> int:
+    print(say(language, "demo_failed_step", step=step, code=ended.code, path=log), file=sys.stderr)
+    return ended.code
+
+
+def _summary(
+    ready: Examination,
+    start: run.Start,
+    prepare_seconds: float,
+    train_seconds: float,
+    language: str,
+    out: IO[str],
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console_for(out)
+    folder = Path(str(start.facts["training.folder"]))
+    scores = read_scores(folder / "validation" / "summary.json")
+    console.print()
+    console.print(Text(say(language, "demo_done"), style="bold green"))
+    grid = Table.grid(padding=(0, 3))
+    grid.add_row(say(language, "demo_dice"), f"{scores['']:.3f}" if scores.get("") is not None else "?")
+    for label, value in scores.items():
+        if label:
+            grid.add_row(say(language, "demo_dice_class", label=label), f"{value:.3f}")
+    parts = say(language, "demo_time_parts", prepare=run.duration(prepare_seconds), train=run.duration(train_seconds))
+    grid.add_row(say(language, "demo_time"), f"{run.duration(prepare_seconds + train_seconds)} ({parts})")
+    console.print(grid)
+    console.print(
+        f"{say(language, 'demo_settings')}:"
+        + ("" if start.examination.plan.reasons else f" {say(language, 'demo_no_settings')}")
+    )
+    for reason in start.examination.plan.reasons:
+        print_setting(console, reason.setting, reason.value, reason.because, reason.overrules, language)
+    console.print(f"{say(language, 'demo_model')}: {folder}", soft_wrap=True)
+    console.print()
+    console.print(say(language, "demo_next"))
+    shell = shell_of(ready.facts)
+    for command in (["nnunet-doctor", "check", "DATASET"], ["nnunet-doctor", "run", "DATASET", "3d_fullres", "0"]):
+        print_command(console, command_line(shell, command))
+    console.print(say(language, "demo_clean"))
+
+
+def read_scores(summary: Path) -> dict[str, float]:
+    """Return the mean Dice of nnU-Net's validation: under ``""`` of all labels, and by label."""
+    try:
+        content: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+        by_label = {str(label): float(scores["Dice"]) for label, scores in content["mean"].items()}
+        return {"": float(content["foreground_mean"]["Dice"]), **by_label}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}

@@ -1,0 +1,172 @@
+"""``facts = look(); findings = diagnose(facts, checks); settings = plan(findings)``: the middle of every command."""
+
+from __future__ import annotations
+
+import json
+import os.path
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_doctor import catalogue
+from nnunet_doctor.check import AREAS, Check, CheckError
+from nnunet_doctor.engine import Diagnosis, diagnose
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.facts import Facts, Observed
+from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.facts.exchange import FactError, from_document
+from nnunet_doctor.facts.tables import known_until
+from nnunet_doctor.plan import Plan, plan
+from nnunet_doctor.probes.base import Context
+from nnunet_doctor.probes.look import WRONG_USE, look
+from nnunet_doctor.when import nearest
+from nnunet_doctor.words import say
+
+MOST_FACTS_BYTES = 20 * 1024**2
+"""A facts file has some 30 kB; one over this size is not read."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Facts and all that was concluded from them."""
+
+    facts: Facts
+    diagnosis: Diagnosis
+    plan: Plan
+    ignored: tuple[Check, ...]
+
+
+def conclude(
+    facts: Facts, checks: Sequence[Check], ignored: Sequence[Check] = (), *, trust_packs: bool = False
+) -> Examination:
+    """Diagnose and plan."""
+    trusted = {check.origin for check in checks} if trust_packs else {"built in"}
+    return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted), tuple(ignored))
+
+
+def look_at(context: Context) -> Facts:
+    """Look at this machine.
+
+    Raises:
+        UserError: The interpreter or the dataset that the user names does not exist.
+    """
+    try:
+        facts = look(context)
+    except WRONG_USE as error:
+        raise UserError(str(error)) from None
+    _refuse_lost_dataset(facts, context.environ)
+    return facts
+
+
+def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:
+    """A number or name that matches nothing, with all folders set, is a slip of the pen and not a finding."""
+    lost = facts["dataset.resolution"] == "absent" and facts["dataset.near_misses"] == ()
+    bases = {name: environ.get(f"nnUNet_{name}") for name in ("raw", "preprocessed", "results")}
+    if not lost or not all(bases.values()):
+        return
+    present = sorted(
+        {path.name for base in bases.values() if base and Path(base).is_dir() for path in Path(base).glob("Dataset*")}
+    )
+    known = f"there are {', '.join(present[:20])}" if present else "there is none at all"
+    raise UserError(
+        f"there is no dataset {facts['dataset.requested']} in {bases['raw']}, nor in nnU-Net's two other folders; {known}"
+    )
+
+
+def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
+    """Read a facts file, with those facts of the request that the user gives laid over it.
+
+    Raises:
+        UserError: The file cannot be read, is not one of facts, or holds another dataset than the one that is named.
+    """
+    try:
+        if path.stat().st_size > MOST_FACTS_BYTES:
+            raise UserError(f"{path} has more than {MOST_FACTS_BYTES // 1024**2} MB; this is not a facts file")
+        facts = from_document(json.loads(path.read_bytes().decode("utf-8-sig")))
+    except OSError as error:
+        raise UserError(f"the facts file {path} cannot be read: {error.strerror}") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text; write it with 'nnunet-doctor facts --output {path.name}'") from None
+    except RecursionError:
+        raise UserError(f"{path} is nested too deeply; this is not a facts file") from None
+    except FactError as error:
+        raise UserError(f"{path} is not a facts file of nnunet-doctor: {error}") from None
+    dataset = given.get("dataset.requested")
+    recorded = {str(facts[f"dataset.{name}"]) for name in ("requested", "name", "id")}
+    if dataset is not None and str(dataset) not in recorded:
+        raise UserError(f"{path} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
+    rest = {name: value for name, value in given.items() if name != "dataset.requested"}
+    return derive(facts.with_values(rest, dict.fromkeys(rest, "command line")))
+
+
+def load_checks(folders: Sequence[str]) -> tuple[Check, ...]:
+    """Load all checks.
+
+    Raises:
+        UserError: A folder does not exist, or a file in it is not a check.
+    """
+    paths = [Path(folder) for folder in folders]
+    for path in paths:
+        if not path.is_dir():
+            raise UserError(f"--checks {path} is not a folder")
+    try:
+        return catalogue.load(paths)
+    except CheckError as error:
+        raise UserError(str(error)) from None
+
+
+def choose(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]) -> tuple[list[Check], list[Check]]:
+    """Divide checks into those to ask and those to leave out, by id or area.
+
+    Raises:
+        UserError: A word is neither an id nor an area.
+    """
+    known = {*AREAS, *(check.id for check in checks)}
+    for word in (*select, *ignore):
+        if word not in known:
+            raise UserError(
+                f"there is no check and no area {word!r}{nearest(word, known)}; 'nnunet-doctor list' shows them"
+            )
+    asked: list[Check] = []
+    left: list[Check] = []
+    for check in checks:
+        names = {check.id, check.area}
+        wanted = (not select or names & set(select)) and not names & set(ignore)
+        (asked if wanted else left).append(check)
+    return asked, left
+
+
+def find_python(text: str | None, own: str) -> Path:
+    """Return the interpreter to examine: a path, a command on PATH, or the folder of an environment.
+
+    Links are kept, because the link is what makes an interpreter that of an environment.
+
+    Raises:
+        UserError: There is no such interpreter.
+    """
+    if text is None:
+        return Path(own)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        inside = [path / name for name in ("bin/python", "Scripts/python.exe", "python.exe")]
+        found = next((candidate for candidate in inside if candidate.is_file()), None)
+        if found is None:
+            raise UserError(f"--python {text} is a folder without a Python interpreter in it")
+        return Path(os.path.abspath(found))
+    if path.is_file():
+        return Path(os.path.abspath(path))
+    command = shutil.which(text)
+    if command is None:
+        raise UserError(f"--python {text}: there is no such file and no such command")
+    return Path(os.path.abspath(command))
+
+
+def notes_for(facts: Facts, language: str) -> list[str]:
+    """Return what a report has to say beside its findings."""
+    if facts["nnunet.newer_than_known"] is not True:
+        return []
+    known = f"{facts['nnunet.newest_known']}, {known_until('nnunet')}"
+    return [say(language, "table_old", version=facts["nnunet.version"], known=known)]

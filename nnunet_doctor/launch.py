@@ -1,0 +1,152 @@
+"""The only module that starts nnU-Net: its command, its process group, its output, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_doctor import processes
+from nnunet_doctor.facts import Facts
+
+ENTRY_POINTS = {
+    "nnUNetv2_train": "nnunetv2.run.run_training:run_training_entry",
+    "nnUNetv2_plan_and_preprocess": (
+        "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:plan_and_preprocess_entry"
+    ),
+}
+"""Console scripts of nnunetv2 (entry points of its distribution) that the doctor starts."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: its exit status as a shell would give it (128 + n for signal n), and the seconds it took."""
+
+    code: int
+    seconds: float
+
+    @property
+    def signal_name(self) -> str | None:
+        """Name of the signal that ended it; None for an ordinary exit."""
+        if self.code <= 128 or os.name == "nt":
+            return None
+        try:
+            return signal.Signals(self.code - 128).name
+        except ValueError:
+            return None
+
+
+def nnunet_command(facts: Facts, script: str, arguments: Sequence[str]) -> list[str]:
+    """Return the command that starts a console script of nnU-Net in the examined interpreter.
+
+    The script beside the interpreter is taken where it is; otherwise its entry point is called.
+    """
+    train = facts["nnunet.script"]
+    if isinstance(train, str):
+        windows = "\\" in train
+        folder, _, name = train.rpartition("\\" if windows else "/")
+        path = f"{folder}{chr(92) if windows else '/'}{name.replace('nnUNetv2_train', script)}"
+        return [path, *arguments]
+    module, _, function = ENTRY_POINTS[script].partition(":")
+    python = str(facts["python.executable"])
+    return [python, "-c", f"from {module} import {function}; {function}()", *arguments]
+
+
+def start(
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    log: Path,
+    take: Callable[[bytes], None] = lambda _chunk: None,
+    on_interrupt: Callable[[], None] = lambda: None,
+) -> Ended:
+    """Run a command in a process group of its own, with its output in a file.
+
+    Ctrl-C and SIGTERM are passed on and the end is waited for. Nothing of the group is left running.
+
+    Args:
+        command: Program and arguments.
+        environ: Its environment; output is made unbuffered, so that progress is seen when it happens.
+        log: File that the output is written to.
+        take: Called with every piece of output as it comes, in another thread.
+        on_interrupt: Called when the user's first interruption is passed on.
+
+    Raises:
+        OSError: The command cannot be started, or the log cannot be written.
+    """
+    begun = time.monotonic()
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**environ, "PYTHONUNBUFFERED": "1"},
+            **processes.own_group(),
+        )
+
+        def copy(chunk: bytes) -> None:
+            file.write(chunk)
+            file.flush()
+            take(chunk)
+
+        previous = _pass_signals_on(child, on_interrupt)
+        reader = processes.drain(child, copy)
+        try:
+            code = _wait(child)
+            reader.join(SECONDS_FOR_LAST_WORDS)
+        finally:
+            processes.end_group(child)
+            reader.join(SECONDS_FOR_LAST_WORDS)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+    return Ended(128 - code if code < 0 else code, time.monotonic() - begun)
+
+
+SECONDS_FOR_LAST_WORDS = 3.0
+"""How long output is still read after nnU-Net itself has ended: its workers may keep the pipe open for ever."""
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """Wait in short steps, because on Windows a wait without end keeps Ctrl-C from being seen."""
+    while (code := child.poll()) is None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(0.5)
+    return code
+
+
+def _pass_signals_on(child: subprocess.Popen[bytes], on_interrupt: Callable[[], None]) -> dict[int, Any]:
+    """Forward SIGINT and SIGTERM to the group; a second Ctrl-C ends it at once."""
+    seen: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        seen.append(number)
+        if number == signal.SIGINT and len(seen) == 1:
+            on_interrupt()
+        if number == signal.SIGINT and len(seen) > 1:
+            processes.end_group(child)
+        else:
+            processes.signal_group(child, number)
+
+    return {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+
+
+def lines_of(take: Callable[[str], None]) -> Callable[[bytes], None]:
+    """Return a taker of pieces that hands over whole lines; a carriage return ends a line too."""
+    rest = bytearray()
+
+    def pieces(chunk: bytes) -> None:
+        nonlocal rest
+        *whole, last = re.split(rb"[\r\n]", bytes(rest) + chunk)
+        rest = bytearray(last[-65536:])
+        for text in whole:
+            take(text.decode("utf-8", "replace"))
+
+    return pieces

@@ -1,0 +1,178 @@
+"""The catalogue in print: ``list``, ``explain`` and ``checks test``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from nnunet_doctor.catalogue import read_file
+from nnunet_doctor.check import AREAS, Check, CheckError
+from nnunet_doctor.engine import agrees, ask
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.facts.derive import inputs_of
+from nnunet_doctor.facts.tables import NAMES, known_until, newest
+from nnunet_doctor.report.text import console_for
+
+
+def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
+    if what == "facts":
+        return [
+            {
+                "name": info.name,
+                "type": info.type_name,
+                "derived": info.derived,
+                "from": list(inputs_of(info.name)),
+                "doc": info.doc,
+            }
+            for info in CATALOGUE.values()
+        ]
+    if what == "tables":
+        return [{"name": name, "known_until": known_until(name), "newest": newest(name)} for name in NAMES]
+    return [
+        {
+            "id": check.id,
+            "area": check.area,
+            "severity": check.severity,
+            "when": check.when.text if check.when else None,
+            "subjects": check.subjects,
+            "titles": {language: text.title for language, text in check.text.items()},
+            "references": list(check.references),
+            "origin": check.origin,
+        }
+        for check in checks
+    ]
+
+
+def to_json(what: str, checks: Sequence[Check], *, ascii_only: bool) -> str:
+    """Return checks, facts or tables as JSON text."""
+    return json.dumps(_rows(what, checks), indent=2, ensure_ascii=ascii_only)
+
+
+def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) -> None:
+    """Print checks, facts or tables, a line or two each."""
+    from rich.table import Table
+    from rich.text import Text
+
+    console = console_for(out)
+    grid = Table.grid(padding=(0, 2))
+    if what == "checks":
+        for area in AREAS:
+            for check in (check for check in checks if check.area == area):
+                grid.add_row(
+                    check.area, check.severity, Text.assemble((check.id, "bold"), f"\n{check.text[language].title}")
+                )
+        console.print(grid)
+        console.print(f"{len(checks)}")
+    elif what == "tables":
+        for row in _rows(what, checks):
+            grid.add_row(row["name"], f"known until {row['known_until']}", f"newest release {row['newest']}")
+        console.print(grid)
+    else:
+        for row in _rows(what, checks):
+            how = "follows from " + ", ".join(row["from"]) if row["derived"] else "observed"
+            grid.add_row(Text(row["name"], style="bold"), f"{row['doc']} ({row['type']}; {how})")
+        console.print(grid)
+
+
+def print_explanation(check: Check, language: str, out: IO[str]) -> None:
+    """Print all that a check file says, in one language."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = console_for(out)
+
+    def block(text: str, indent: int = 0, style: str = "") -> None:
+        console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+
+    text = check.text[language]
+    block(
+        f"{check.area}/{check.id}  [{check.severity}]  {check.origin if check.origin != 'built in' else ''}".rstrip(),
+        style="bold",
+    )
+    block(text.title, style="bold")
+    console.print()
+    block(text.why)
+    console.print()
+    if check.subjects:
+        block(f"lists {check.subjects}")
+    if check.when:
+        block(f"when {check.when.text}")
+    names = dict.fromkeys([*([check.subjects] if check.subjects else []), *(check.when.facts if check.when else ())])
+    for name in names:
+        block(f"{name}: {CATALOGUE[name].doc}", indent=4, style="dim")
+    for number, fix in enumerate(check.fixes, 1):
+        console.print()
+        block(f"fix {number}" + (f" (when {fix.when.text})" if fix.when else "") + f": {fix.text[language]}")
+        for line in [
+            *(f"{name}={value}" for name, value in fix.env.items()),
+            *([" ".join(fix.args)] if fix.args else []),
+            *([" ".join(fix.command)] if fix.command else []),
+        ]:
+            console.print(Text("    " + line, style="green"), soft_wrap=True)
+    console.print()
+    for example in check.examples:
+        block(f"{example.expect:7}  {example.name}", style="dim")
+    if check.false_alarms:
+        block(f"false alarms: {check.false_alarms}", style="dim")
+    if check.references:
+        block(f"references: {', '.join(check.references)}", style="dim")
+
+
+def test_checks(path: Path, out: IO[str]) -> int:
+    """Validate check files and run their examples; return 0 when all is well, else 1.
+
+    Raises:
+        UserError: There are no check files at the path.
+    """
+    files = check_files(path)
+    if not files:
+        raise UserError(f"{path} holds no check files; they are AREA/ID.toml, and the areas are {', '.join(AREAS)}")
+    console = console_for(out)
+    bad = 0
+    seen: dict[str, Path] = {}
+    for file in files:
+        problems = _problems(file, seen)
+        bad += bool(problems)
+        for problem in problems:
+            console.print(f"FAIL  {problem}", soft_wrap=True)
+        if not problems:
+            console.print(f"ok    {file}", soft_wrap=True)
+    console.print(f"{len(files) - bad} ok, {bad} FAIL")
+    return 1 if bad else 0
+
+
+def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
+    try:
+        check = read_file(file, file.resolve().parent.name, str(file.parent))
+    except CheckError as error:
+        return [str(error)]
+    first = seen.setdefault(check.id, file)
+    problems = (
+        [] if first == file else [f"{file}: the id {check.id!r} is taken by {first}; ids are unique over all areas"]
+    )
+    for example in check.examples:
+        if not agrees(check, example):
+            verdict = ask(check, example.facts)
+            said = {True: "fires", False: "silent", None: "unknown"}[verdict.value]
+            decided = f" (by {', '.join(verdict.deciding)})" if verdict.deciding else ""
+            problems.append(
+                f"{file}: example {example.name!r} expects {example.expect}, and the check says {said}{decided}"
+            )
+    return problems
+
+
+def check_files(path: Path) -> list[Path]:
+    """List check files: the file itself, those of an area folder, or those of a folder of areas.
+
+    Raises:
+        UserError: The path does not exist.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise UserError(f"{path} does not exist")
+    own = sorted(path.glob("*.toml"))
+    return own or sorted(path.glob("*/*.toml"))

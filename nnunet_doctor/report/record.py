@@ -1,0 +1,252 @@
+"""The report as a record: what ``check --format json`` prints, and what every other form is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from nnunet_doctor import __version__
+from nnunet_doctor.check import SEVERITIES, Check, Fix, fill
+from nnunet_doctor.engine import Diagnosis, Finding
+from nnunet_doctor.facts import Facts
+from nnunet_doctor.facts.exchange import to_plain
+from nnunet_doctor.plan import Plan
+from nnunet_doctor.shell import command_line
+
+FAIL_ON = ("error", "warning", "never")
+
+
+@dataclass(frozen=True)
+class DetailRecord:
+    """A file, case, folder or variable, and what is said of it."""
+
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """A fact that decided; ``value`` is ``{"unknown": reason}`` for an unknown one."""
+
+    fact: str
+    value: object
+    source: str
+
+
+@dataclass(frozen=True)
+class LaunchRecord:
+    """What a plan may set by itself."""
+
+    env: dict[str, str] = field(default_factory=dict)
+    args: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FixRecord:
+    """A way out; ``command`` is one line for the user's shell."""
+
+    text: str
+    command: str | None
+    launch: LaunchRecord
+
+
+@dataclass(frozen=True)
+class FindingRecord:
+    """A problem. ``explained_by`` is the id of the finding that is its cause."""
+
+    id: str
+    area: str
+    severity: Literal["error", "warning", "info"]
+    title: str
+    why: str
+    subjects: list[str]
+    details: list[DetailRecord]
+    evidence: list[EvidenceRecord]
+    fixes: list[FixRecord]
+    references: list[str]
+    explained_by: str | None = None
+
+
+@dataclass(frozen=True)
+class UnknownRecord:
+    """A check that could not be decided, and why."""
+
+    id: str
+    because: str
+
+
+@dataclass(frozen=True)
+class ReasonRecord:
+    """A setting of the plan, and the check that asked for it."""
+
+    setting: str
+    value: str
+    because: str
+    overrules: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """Launch settings; ``blocked_by`` lists the findings that no setting removes."""
+
+    env: dict[str, str]
+    args: list[str]
+    reasons: list[ReasonRecord]
+    blocked_by: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class MachineRecord:
+    """The machine and installation in a few words."""
+
+    system: str
+    python: str
+    torch: str | None
+    nnunet: str | None
+    gpu: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One examination."""
+
+    verdict: Literal["ok", "problems", "undecided"]
+    findings: list[FindingRecord]
+    unknown: list[UnknownRecord]
+    passed: list[str]
+    ignored: list[str]
+    plan: PlanRecord
+    machine: MachineRecord
+    notes: list[str] = field(default_factory=list)
+    doctor: str = __version__
+    schema_version: int = 1
+
+    def exit_code(self, fail_on: str) -> int:
+        """Return 0, 1 or 3, as the contract of ``check`` says."""
+        if fail_on == "never" or self.verdict == "ok":
+            return 0
+        return 1 if self.verdict == "problems" else 3
+
+
+def build(
+    facts: Facts,
+    diagnosis: Diagnosis,
+    plan: Plan,
+    ignored: Sequence[Check],
+    language: str,
+    fail_on: str,
+    notes: Sequence[str],
+) -> Report:
+    """Make the report of a diagnosis in one language."""
+    return Report(
+        verdict=verdict(diagnosis, fail_on),
+        findings=[finding_record(finding, facts, language) for finding in diagnosis.findings],
+        unknown=[UnknownRecord(item.check.id, "; ".join(item.because)) for item in diagnosis.undecided],
+        passed=[check.id for check in diagnosis.passed],
+        ignored=[check.id for check in ignored],
+        plan=plan_record(plan),
+        machine=machine(facts),
+        notes=list(notes),
+    )
+
+
+def verdict(diagnosis: Diagnosis, fail_on: str) -> Literal["ok", "problems", "undecided"]:
+    """Say whether a check of the level that counts fired, or, with none, could not be decided."""
+    level = SEVERITIES.index("error" if fail_on == "never" else fail_on)
+    if any(SEVERITIES.index(finding.check.severity) <= level for finding in diagnosis.findings):
+        return "problems"
+    return "undecided" if any(SEVERITIES.index(item.check.severity) <= level for item in diagnosis.undecided) else "ok"
+
+
+def finding_record(finding: Finding, facts: Facts, language: str) -> FindingRecord:
+    """Put a finding into words."""
+    check = finding.check
+    text = check.text[language]
+    return FindingRecord(
+        id=check.id,
+        area=check.area,
+        severity=check.severity,  # type: ignore[arg-type]
+        title=fill(text.title, facts),
+        why=fill(text.why, facts),
+        subjects=[detail.subject for detail in finding.details],
+        details=[DetailRecord(detail.subject, detail.message) for detail in finding.details],
+        evidence=[EvidenceRecord(item.fact, to_plain(item.value), item.source) for item in finding.evidence],
+        fixes=[fix_record(fix, facts, language) for fix in finding.fixes],
+        references=list(check.references),
+        explained_by=finding.explained_by,
+    )
+
+
+def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
+    """Put a fix into words, its command into the quoting of the user's shell."""
+    command = [fill(word, facts) for word in fix.command]
+    return FixRecord(
+        text=fill(fix.text[language], facts),
+        command=command_line(shell_of(facts), command) if command else None,
+        launch=LaunchRecord(
+            {name: fill(value, facts) for name, value in fix.env.items()}, [fill(word, facts) for word in fix.args]
+        ),
+    )
+
+
+def plan_record(plan: Plan) -> PlanRecord:
+    """Return the plan as a record."""
+    reasons = [ReasonRecord(item.setting, item.value, item.because, item.overrules) for item in plan.reasons]
+    return PlanRecord(plan.env, plan.args, reasons, [finding.check.id for finding in plan.diagnosis.blocking])
+
+
+def shell_of(facts: Facts) -> str:
+    """Return the shell that commands are written for."""
+    shell = facts["platform.shell"]
+    return shell if isinstance(shell, str) else "posix"
+
+
+def machine(facts: Facts) -> MachineRecord:
+    """Return the machine in a few words; what is unknown is "?"."""
+
+    def known(name: str) -> str | None:
+        value = facts[name]
+        return value if isinstance(value, str) or value is None else "?"
+
+    return MachineRecord(
+        system=known("platform.version") or "?",
+        python=known("python.version") or "?",
+        torch=known("torch.version"),
+        nnunet=known("nnunet.version"),
+        gpu=known("gpu.description") or "?",
+    )
+
+
+def to_json(report: Report, *, ascii_only: bool) -> str:
+    """Return the report as JSON text, keys in the order of the contract."""
+    order = (
+        "schema_version",
+        "doctor",
+        "verdict",
+        "machine",
+        "findings",
+        "unknown",
+        "passed",
+        "ignored",
+        "plan",
+        "notes",
+    )
+    plain = msgspec.to_builtins(report)
+    ordered = {key: plain[key] for key in order}
+    if ascii_only:
+        import json
+
+        return json.dumps(ordered, indent=2)
+    return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode("utf-8")
+
+
+def schema() -> dict[str, object]:
+    """Return the JSON Schema (2020-12) of the report."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Report of nnunet-doctor check",
+        **msgspec.json.schema(Report),
+    }

@@ -1,0 +1,236 @@
+"""The report for people: words as marks, evidence under every finding, commands whole so that they can be copied."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING
+
+from nnunet_doctor.report.record import FindingRecord, FixRecord, Report
+from nnunet_doctor.shell import set_variable
+from nnunet_doctor.words import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MARKS = {"error": ("FAIL", "bold red"), "warning": ("warn", "yellow"), "info": ("info", "cyan")}
+INDENT = 6
+MOST_DETAILS = 12
+PIPED_WIDTH = 100
+"""Width where there is no terminal; commands are never broken anyway."""
+
+
+def console_for(stream: IO[str], width: int | None = None, *, record: bool = False) -> Console:
+    """Return a console that follows NO_COLOR, FORCE_COLOR and what the stream is."""
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        width=width or (None if terminal else PIPED_WIDTH),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        record=record,
+        legacy_windows=None if terminal else False,
+        force_terminal=True if os.environ.get("FORCE_COLOR") else None,
+    )
+
+
+def make_safe(stream: IO[str]) -> None:
+    """See that no character stops the output: what the stream's code page lacks is replaced."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
+
+
+def print_report(report: Report, console: Console, language: str, shell: str) -> None:
+    """Print the whole report."""
+    machine = report.machine
+    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
+    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
+    title = (
+        f"nnunet-doctor {report.doctor}: {machine.system}, Python {machine.python}, {torch}, {nnunet}, {machine.gpu}"
+    )
+    _block(console, title, indent=0, style="bold")
+    console.print()
+    for finding in report.findings:
+        if finding.explained_by is None:
+            _print_finding(finding, report.findings, console, language, shell)
+    _print_undecided(report, console, language)
+    for note in report.notes:
+        _block(console, note, style="dim")
+        console.print()
+    print_plan(report, console, language)
+    _print_summary(report, console, language)
+
+
+def _print_finding(
+    finding: FindingRecord, findings: Iterable[FindingRecord], console: Console, language: str, shell: str
+) -> None:
+    mark, style = MARKS[finding.severity]
+    _marked(console, mark, style, finding.title, tail=f"  [{finding.id}]")
+    _block(console, finding.why)
+    for detail in finding.details[:MOST_DETAILS]:
+        _block(console, f"{detail.subject}  {detail.message}".rstrip(), indent=INDENT + 2)
+    if len(finding.details) > MOST_DETAILS:
+        _block(console, say(language, "also", count=len(finding.details) - MOST_DETAILS), indent=INDENT + 2)
+    if finding.severity != "info" and not finding.details:
+        known = [f"{item.fact} = {_value(item.value)}" for item in finding.evidence]
+        _block(console, f"{say(language, 'because')} {', '.join(known)}", style="dim")
+    for number, fix in enumerate(finding.fixes, 1):
+        print_fix(fix, number if len(finding.fixes) > 1 else None, console, language, shell)
+    swallowed = [other.id for other in findings if other.explained_by == finding.id]
+    if swallowed:
+        _block(console, say(language, "follows", ids=", ".join(swallowed)), style="dim")
+    console.print()
+
+
+def print_fix(fix: FixRecord, number: int | None, console: Console, language: str, shell: str) -> None:
+    """Print a fix with its command, or the lines that set its variables."""
+    head = f"{say(language, 'fix')} {number}" if number else say(language, "fix")
+    launches = bool(fix.launch.env or fix.launch.args)
+    text = f"{fix.text} ({say(language, 'run_does_this')})" if launches else fix.text
+    _labelled(console, head, text)
+    lines = [set_variable(shell, name, value) for name, value in fix.launch.env.items() if "?" not in value]
+    if fix.launch.args:
+        lines.append("nnUNetv2_train ... " + " ".join(fix.launch.args))
+    for line in [*lines, *([fix.command] if fix.command else [])]:
+        print_command(console, line, indent=INDENT + 7)
+
+
+def print_command(console: Console, line: str, indent: int = INDENT) -> None:
+    """Print a command on one line, however long, so that it can be copied."""
+    from rich.text import Text
+
+    console.print(Text(" " * indent + line, style="green"), soft_wrap=True)
+
+
+def _print_undecided(report: Report, console: Console, language: str) -> None:
+    by_reason: dict[str, list[str]] = {}
+    for item in report.unknown:
+        by_reason.setdefault(_reason(item.because), []).append(item.id)
+    for reason, ids in by_reason.items():
+        _marked(console, "?", "magenta", say(language, "undecided", count=len(ids), reason=reason))
+        _block(console, ", ".join(ids), style="dim")
+    if by_reason:
+        console.print()
+
+
+def _reason(because: str) -> str:
+    """Drop the names of facts, so that one reason for many checks is said once."""
+    reasons = [part.partition(": ")[2] or part for part in because.split("; ")]
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def print_plan(report: Report, console: Console, language: str) -> None:
+    """Print the settings with their reasons, and what they leave unsolved."""
+    if report.plan.reasons:
+        if not report.plan.blocked_by:
+            _block(console, say(language, "plan_head"), indent=0, style="bold")
+        else:
+            _block(console, say(language, "run_settings"), indent=0, style="bold")
+        for item in report.plan.reasons:
+            print_setting(console, item.setting, item.value, item.because, item.overrules, language)
+        console.print()
+    if report.plan.blocked_by:
+        _block(console, say(language, "plan_blocked", ids=", ".join(report.plan.blocked_by)), indent=0, style="bold")
+        console.print()
+
+
+def print_setting(
+    console: Console, setting: str, value: str, because: str, overrules: str | None, language: str
+) -> None:
+    """Print one setting and who asked for it."""
+    shown = f"{setting} {value}".rstrip() if setting.startswith("-") else f"{setting}={value}"
+    key = "plan_reason" if overrules is None else "plan_overrules"
+    _block(console, f"{shown}   {say(language, key, id=because, value=overrules)}")
+
+
+def _print_summary(report: Report, console: Console, language: str) -> None:
+    count = {severity: sum(item.severity == severity for item in report.findings) for severity in MARKS}
+    key = "counts_ignored" if report.ignored else "counts"
+    line = say(
+        language,
+        key,
+        errors=count["error"],
+        warnings=count["warning"],
+        infos=count["info"],
+        unknown=len(report.unknown),
+        passed=len(report.passed),
+        ignored=len(report.ignored),
+    )
+    style = {"ok": "bold green", "problems": "bold red", "undecided": "bold magenta"}[report.verdict]
+    _block(console, line, indent=0, style=style)
+    if not count["error"] and not count["warning"] and not report.unknown:
+        _marked(console, "ok", "bold green", say(language, "all_well"))
+    elif report.verdict == "ok":
+        _marked(console, "ok", "bold green", say(language, "no_problem"))
+    if report.findings:
+        _block(console, say(language, "more", id=report.findings[0].id), indent=0, style="dim")
+
+
+def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:
+    """Return the report as it looks in a terminal, as an SVG picture."""
+    from rich.console import Console
+
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        record=True,
+        force_terminal=True,
+        highlight=False,
+        markup=False,
+        color_system="truecolor",
+    )
+    print_report(report, console, language, shell)
+    return console.export_svg(title="nnunet-doctor check")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return f"? ({value.get('unknown')})"
+    if isinstance(value, list):
+        return "[" + ", ".join(str(item) for item in value) + "]"
+    return "none" if value is None else str(value)
+
+
+def _block(console: Console, text: str, indent: int = INDENT, style: str = "") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+
+
+def _marked(console: Console, mark: str, style: str, text: str, tail: str = "") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=0)
+    grid.add_column(width=INDENT, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(Text(mark, style=style), Text.assemble((text, "bold"), (tail, "dim")))
+    console.print(grid)
+
+
+def _labelled(console: Console, label: str, text: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=0)
+    grid.add_column(width=INDENT, no_wrap=True)
+    grid.add_column(width=7, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row("", Text(label, style="bold"), Text(text))
+    console.print(grid)
+
+
+def standard_streams_are_safe() -> None:
+    """Apply :func:`make_safe` to standard output and error."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            make_safe(stream)

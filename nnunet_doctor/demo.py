@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from nnunet_doctor import launch, run
 from nnunet_doctor.check import Check
 from nnunet_doctor.errors import UserError
-from nnunet_doctor.examination import Examination, conclude, look_at
+from nnunet_doctor.examination import conclude, look_at
 from nnunet_doctor.probes.base import Context
+from nnunet_doctor.probes.dataset import read_json
 from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
@@ -21,7 +21,6 @@ from nnunet_doctor.shell import command_line
 from nnunet_doctor.words import say
 
 DATASET, NAME = "999", "Dataset999_DoctorDemo"
-FOLDERS = ("raw", "preprocessed", "results")
 TRAINERS = {"cpu": "nnUNetTrainer_1epoch", "mps": "nnUNetTrainer_1epoch", "cuda": "nnUNetTrainer_5epochs"}
 """nnU-Net's own short trainers: one epoch on two slow cores takes as long as five on a GPU."""
 
@@ -30,58 +29,63 @@ NOT_OF_DEMO = ("not-preprocessed", "paths-missing")
 
 
 def demo(context: Context, checks: Sequence[Check], folder: Path | None, language: str, out: IO[str]) -> int:
-    """Run the demo and return its exit code: 0, 1 when something blocks it, else that of the step that failed."""
-    base = _working_folder(folder)
+    """Run the demo and return its exit code: 0, 1 when something blocks it, else that of the step that failed.
+
+    Raises:
+        UserError: nnU-Net is not installed, or the working folder cannot be used.
+    """
     console = console_for(out)
-    console.print(say(language, "demo_folder", path=base), soft_wrap=True)
-    environ = _environment(context.environ, base)
-    request = Request(
-        dataset=DATASET, configuration="2d", fold="0", device=context.request.device, trainer=TRAINERS["cpu"]
-    )
-    context = dataclasses.replace(context, environ=environ, request=request)
 
-    console.print(say(language, "demo_data"))
-    raw = base / "nnUNet_raw" / NAME
-    raw.parent.mkdir(parents=True, exist_ok=True)
-    script = str(Path(__file__).with_name("demo_data.py"))
-    first = look_at(dataclasses.replace(context, request=Request(device=request.device), quick=True))
-    if first["nnunet.installed"] is not True:
+    def tell(key: str, **values: object) -> None:
+        console.print(say(language, key, **values), soft_wrap=True)
+        out.flush()
+
+    plain = dataclasses.replace(context, request=Request(device=context.request.device), quick=True)
+    if look_at(plain)["nnunet.installed"] is not True:
         raise UserError(say(language, "demo_no_nnunet", python=context.python))
-    made = launch.start([str(context.python), script, str(raw)], environ, base / "make_dataset.log")
-    if made.code:
-        return _failed(made, "demo_data.py", base / "make_dataset.log", language)
+    base = _working_folder(folder)
+    tell("demo_folder", path=base)
+    folders = _three_folders(base)
+    environ = {**context.environ, **folders}
 
-    console.print(say(language, "demo_check"))
+    tell("demo_data")
+    log = base / "make_dataset.log"
+    script = str(Path(__file__).with_name("demo_data.py"))
+    made = launch.start([str(context.python), script, str(Path(folders["nnUNet_raw"], NAME))], environ, log)
+    if made.code:
+        return _failed(made, "demo_data.py", log, language)
+
+    tell("demo_check")
+    request = Request(DATASET, "2d", "0", device=context.request.device, trainer=TRAINERS["cpu"])
+    context = dataclasses.replace(context, environ=environ, request=request)
     found = conclude(look_at(context), checks)
     device = found.plan.facts["training.device"]
-    request = dataclasses.replace(request, trainer=TRAINERS.get(str(device), TRAINERS["cpu"]))
     blocking = [finding for finding in found.plan.diagnosis.blocking if finding.check.id not in NOT_OF_DEMO]
     if blocking:
         report = build(found.plan.facts, found.plan.diagnosis, found.plan, (), language, "error", [])
         print_report(report, console, language, shell_of(found.facts))
-        console.print(say(language, "demo_blocked", ids=", ".join(finding.check.id for finding in blocking)))
+        tell("demo_blocked", ids=", ".join(finding.check.id for finding in blocking))
         return 1
 
-    console.print(say(language, "demo_prepare"))
+    tell("demo_prepare")
     log = base / "plan_and_preprocess.log"
     command = launch.nnunet_command(found.facts, "nnUNetv2_plan_and_preprocess", _prepare_arguments())
     prepared = launch.start(command, environ, log)
     if prepared.code:
         return _failed(prepared, "nnUNetv2_plan_and_preprocess", log, language)
 
-    console.print(say(language, "demo_train", device=device, trainer=request.trainer))
-    context = dataclasses.replace(context, request=request)
-    ready = conclude(look_at(context), checks)
-    start = run.prepare(ready, request, [], [])
+    request = dataclasses.replace(request, trainer=TRAINERS.get(str(device), TRAINERS["cpu"]))
+    tell("demo_train", device=device, trainer=request.trainer)
+    ready = conclude(look_at(dataclasses.replace(context, request=request)), checks)
+    start = run.prepare(ready, request, [], [], folders)
     run.show(start, language, out)
     out.flush()
     if start.blocked_by:
         return 1
     ended = run.go(start, request, environ, language)
-    if ended.code:
-        return ended.code
-    _summary(ready, start, prepared.seconds, ended.seconds, language, out)
-    return 0
+    if ended.code == 0:
+        _summary(start, prepared.seconds, ended.seconds, language, out)
+    return ended.code
 
 
 def _prepare_arguments() -> list[str]:
@@ -109,12 +113,12 @@ def _working_folder(folder: Path | None) -> Path:
     return wanted.resolve()
 
 
-def _environment(environ: Mapping[str, str], base: Path) -> dict[str, str]:
-    """Return the environment with nnU-Net's three folders inside the working folder."""
-    folders = {f"nnUNet_{name}": str(base / f"nnUNet_{name}") for name in FOLDERS}
+def _three_folders(base: Path) -> dict[str, str]:
+    """Make nnU-Net's three folders inside the working folder and return their variables."""
+    folders = {f"nnUNet_{name}": str(base / f"nnUNet_{name}") for name in ("raw", "preprocessed", "results")}
     for path in folders.values():
-        Path(path).mkdir(parents=True, exist_ok=True)
-    return {**environ, **folders}
+        Path(path).mkdir()
+    return folders
 
 
 def _failed(ended: launch.Ended, step: str, log: Path, language: str) -> int:
@@ -122,50 +126,50 @@ def _failed(ended: launch.Ended, step: str, log: Path, language: str) -> int:
     return ended.code
 
 
-def _summary(
-    ready: Examination,
-    start: run.Start,
-    prepare_seconds: float,
-    train_seconds: float,
-    language: str,
-    out: IO[str],
-) -> None:
+def _summary(start: run.Start, prepare_seconds: float, train_seconds: float, language: str, out: IO[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
     console = console_for(out)
     folder = Path(str(start.facts["training.folder"]))
     scores = read_scores(folder / "validation" / "summary.json")
+    names = label_names(Path(str(start.facts["dataset.folder"])) / "dataset.json")
     console.print()
     console.print(Text(say(language, "demo_done"), style="bold green"))
-    grid = Table.grid(padding=(0, 3))
-    grid.add_row(say(language, "demo_dice"), f"{scores['']:.3f}" if scores.get("") is not None else "?")
+    grid = Table.grid(padding=(0, 3, 0, 0))
+    grid.add_row(say(language, "demo_dice"), f"{scores[ALL]:.3f}" if ALL in scores else "?")
     for label, value in scores.items():
-        if label:
-            grid.add_row(say(language, "demo_dice_class", label=label), f"{value:.3f}")
+        if label != ALL:
+            grid.add_row(say(language, "demo_dice_class", label=names.get(label, label)), f"{value:.3f}")
     parts = say(language, "demo_time_parts", prepare=run.duration(prepare_seconds), train=run.duration(train_seconds))
     grid.add_row(say(language, "demo_time"), f"{run.duration(prepare_seconds + train_seconds)} ({parts})")
+    grid.add_row(say(language, "demo_settings"), "" if start.reasons else say(language, "demo_no_settings"))
     console.print(grid)
-    console.print(
-        f"{say(language, 'demo_settings')}:"
-        + ("" if start.examination.plan.reasons else f" {say(language, 'demo_no_settings')}")
-    )
-    for reason in start.examination.plan.reasons:
+    for reason in start.reasons:
         print_setting(console, reason.setting, reason.value, reason.because, reason.overrules, language)
     console.print(f"{say(language, 'demo_model')}: {folder}", soft_wrap=True)
     console.print()
     console.print(say(language, "demo_next"))
-    shell = shell_of(ready.facts)
     for command in (["nnunet-doctor", "check", "DATASET"], ["nnunet-doctor", "run", "DATASET", "3d_fullres", "0"]):
-        print_command(console, command_line(shell, command))
+        print_command(console, command_line(shell_of(start.facts), command))
     console.print(say(language, "demo_clean"))
 
 
+ALL = "all"
+"""Key of the mean over all labels."""
+
+
 def read_scores(summary: Path) -> dict[str, float]:
-    """Return the mean Dice of nnU-Net's validation: under ``""`` of all labels, and by label."""
+    """Return the mean Dice of nnU-Net's validation, of all labels and by label; empty when it cannot be read."""
+    content = read_json(summary).content or {}
     try:
-        content: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         by_label = {str(label): float(scores["Dice"]) for label, scores in content["mean"].items()}
-        return {"": float(content["foreground_mean"]["Dice"]), **by_label}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {ALL: float(content["foreground_mean"]["Dice"]), **by_label}
+    except (KeyError, TypeError, ValueError, AttributeError):
         return {}
+
+
+def label_names(dataset_json: Path) -> dict[str, str]:
+    """Return the names of labels by their value, as dataset.json has them."""
+    labels = (read_json(dataset_json).content or {}).get("labels", {})
+    return {str(value): str(name) for name, value in labels.items()}

@@ -70,7 +70,7 @@ def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:
     )
     known = f"there are {', '.join(present[:20])}" if present else "there is none at all"
     raise UserError(
-        f"there is no dataset {facts['dataset.requested']} in {bases['raw']}, nor in nnU-Net's two other folders; {known}"
+        f"there is no dataset {facts['dataset.requested']} in {bases['raw']} or nnU-Net's other two folders; {known}"
     )
 
 

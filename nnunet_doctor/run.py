@@ -18,6 +18,7 @@ from nnunet_doctor.engine import Finding
 from nnunet_doctor.examination import Examination, notes_for
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.progress import Progress
+from nnunet_doctor.plan import Reason
 from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
@@ -74,16 +75,35 @@ class Start:
         """The facts as they are under the plan's settings."""
         return self.examination.plan.facts
 
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """The settings with their reasons."""
+        return self.examination.plan.reasons
 
-def prepare(examination: Examination, request: Request, flags: Sequence[str], force: Sequence[str]) -> Start:
-    """Put the command together and see what blocks it."""
+
+def prepare(
+    examination: Examination,
+    request: Request,
+    flags: Sequence[str],
+    force: Sequence[str],
+    env: Mapping[str, str] | None = None,
+) -> Start:
+    """Put the command together and see what blocks it.
+
+    Args:
+        examination: What was found and planned.
+        request: What the user means to do.
+        flags: Options of nnUNetv2_train that the doctor only passes on.
+        force: Ids of findings that the user wants to start in spite of.
+        env: Further variables of the training.
+    """
     plan = examination.plan
     command = launch.nnunet_command(plan.facts, "nnUNetv2_train", arguments(request, flags, plan.args))
     blocking = plan.diagnosis.blocking
     return Start(
         examination=examination,
         command=tuple(command),
-        env=plan.env,
+        env={**(env or {}), **plan.env},
         blocked_by=tuple(finding for finding in blocking if finding.check.id not in force),
         forced=tuple(finding for finding in blocking if finding.check.id in force),
     )
@@ -137,7 +157,7 @@ def go(start: Start, request: Request, environ: Mapping[str, str], language: str
 
 
 def log_path(folder: str | None) -> Path:
-    """Name a new file for output: beside the training's own files, or, where that cannot be, in the temporary folder."""
+    """Name a new file for output: beside the training's own files or, failing that, in the temporary folder."""
     name = f"nnunet_doctor_{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
     if folder is not None:
         try:

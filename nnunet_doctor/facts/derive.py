@@ -50,9 +50,18 @@ def derive(facts: Facts) -> Facts:
     for rule in _RULES:
         values = [facts[name] for name in rule.inputs]
         unknown = next((value for value in values if isinstance(value, Unknown)), None)
-        value: Observed = rule.rule(*values) if rule.tolerant or unknown is None else unknown
+        value: Observed = _apply(rule, values) if rule.tolerant or unknown is None else unknown
         facts = facts.with_values({rule.name: value}, {rule.name: "follows from " + ", ".join(rule.inputs)})
     return facts
+
+
+def _apply(rule: _Registered, values: list[Observed]) -> Observed:
+    """Apply a rule; facts that nobody foresaw, as a file may hold them, make the result unknown and end nothing."""
+    try:
+        value: Observed = rule.rule(*values)
+    except (ValueError, LookupError, ArithmeticError) as error:
+        return Unknown(f"it does not follow from {', '.join(rule.inputs)}: {error}")
+    return value
 
 
 def inputs_of(name: str) -> tuple[str, ...]:
@@ -787,7 +796,7 @@ def awkward(*known: str | None) -> tuple[Detail, ...]:
     flavour = ntpath if known[3] == "windows" else posixpath
     return tuple(
         Detail(_variable(folder), value)
-        for folder, value in zip(_FOLDERS, known, strict=True)
+        for folder, value in zip(_FOLDERS, known[:3], strict=True)
         if value
         and (value != value.strip(" \"'\t") or value.startswith(("~", "=")) or not _is_absolute(value, flavour))
     )

@@ -85,7 +85,7 @@ def print_explanation(check: Check, language: str, out: IO[str]) -> None:
     console = console_for(out)
 
     def block(text: str, indent: int = 0, style: str = "") -> None:
-        console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+        console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
 
     text = check.text[language]
     block(

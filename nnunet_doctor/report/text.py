@@ -203,7 +203,7 @@ def _block(console: Console, text: str, indent: int = INDENT, style: str = "") -
     from rich.padding import Padding
     from rich.text import Text
 
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent)))
+    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
 
 
 def _marked(console: Console, mark: str, style: str, text: str, tail: str = "") -> None:

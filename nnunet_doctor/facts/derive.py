@@ -92,7 +92,13 @@ def _in(version: str, wanted: str) -> bool | Unknown:
 @_rule("platform.wsl2_ready", "platform.wsl_distributions")
 def wsl2_ready(distributions: Sequence[str] | None) -> bool | None:
     """A distribution is listed as NAME:2 when it runs under WSL2."""
-    return None if distributions is None else any(item.endswith(":2") for item in distributions)
+    if distributions is None:
+        return None
+    return any(item.endswith(":2") and not item.startswith(_NOT_FOR_PEOPLE) for item in distributions)
+
+
+_NOT_FOR_PEOPLE = ("docker-desktop", "rancher-desktop", "podman-machine")
+"""Distributions that programs install for themselves; nothing can be installed in them."""
 
 
 @_rule("resources.cpus_note", "resources.cpus", "resources.cpus_machine", "resources.cpus_limited_by")
@@ -114,9 +120,31 @@ def all_hidden(count: int, visible: str | None) -> bool:
     return not first.isdigit() or int(first) >= count
 
 
-@_rule("gpu.oldest_capability", "gpu.capabilities")
-def oldest_capability(capabilities: Sequence[str]) -> str | None:
-    return min(capabilities, key=_capability, default=None)
+@_rule("gpu.seen", "torch.device_names", "torch.device_capabilities", "gpu.names", "gpu.capabilities", tolerant=True)
+def seen_gpus(
+    torch_names: Sequence[str] | Unknown,
+    torch_capabilities: Sequence[str] | Unknown,
+    names: Sequence[str] | Unknown,
+    capabilities: Sequence[str] | Unknown,
+) -> tuple[str, ...] | Unknown:
+    """Believe torch, which honours CUDA_VISIBLE_DEVICES; where it sees none, the driver's GPUs may say why."""
+    if isinstance(torch_names, Unknown) or isinstance(torch_capabilities, Unknown) or not torch_names:
+        torch_names, torch_capabilities = names, capabilities
+    if isinstance(torch_names, Unknown):
+        return torch_names
+    if isinstance(torch_capabilities, Unknown):
+        return torch_capabilities
+    return tuple(f"{name} ({capability})" for name, capability in zip(torch_names, torch_capabilities, strict=False))
+
+
+@_rule("gpu.oldest_capability", "gpu.seen")
+def oldest_capability(seen: Sequence[str]) -> str | None:
+    return min((_capability_of(gpu) for gpu in seen), key=_capability, default=None)
+
+
+def _capability_of(gpu: str) -> str:
+    """Return 8.6 of ``NAME (8.6)``."""
+    return gpu.rpartition("(")[2].rstrip(")")
 
 
 @_rule("gpu.description", "gpu.names", "gpu.memory_gib")
@@ -179,6 +207,12 @@ def outdated(version: str | None) -> bool | Unknown:
 @_rule("nnunet.torch_wanted", "nnunet.behaves_as")
 def torch_wanted(release: str | None) -> str | None:
     return None if release is None else str(_release(release)["torch"])
+
+
+@_rule("nnunet.torch_requirement", "nnunet.torch_wanted")
+def torch_requirement(wanted: str | None) -> str:
+    """2.9 is left out for every release: its 3D convolutions are several times slower (pytorch/pytorch#166122)."""
+    return f"torch{wanted or _release(newest('nnunet'))['torch']},!=2.9.*"
 
 
 @_rule("nnunet.torch_fits", "torch.version", "nnunet.torch_wanted")
@@ -245,8 +279,7 @@ def driver_fits(driver: str | None, minimum: str | None) -> bool | None | Unknow
     "torch.cuda_build",
     "torch.arch_list",
     "platform.os",
-    "gpu.names",
-    "gpu.capabilities",
+    "gpu.seen",
     tolerant=True,
 )
 def gpus_without_kernels(
@@ -254,24 +287,21 @@ def gpus_without_kernels(
     cuda: str | None | Unknown,
     arch_list: Sequence[str] | None | Unknown,
     system: str | Unknown,
-    names: Sequence[str] | Unknown,
-    capabilities: Sequence[str] | Unknown,
+    seen: Sequence[str] | Unknown,
 ) -> tuple[str, ...] | None | Unknown:
     """Apply torch's rule: code for X.Y runs on X.Z with Z >= Y, PTX on everything newer (torch.cuda._check_cubins)."""
-    for needed in (version, cuda, system, names, capabilities):
+    for needed in (version, cuda, system):
         if isinstance(needed, Unknown):
             return needed
-    if cuda is None or not names or isinstance(names, Unknown) or isinstance(capabilities, Unknown):
+    if isinstance(seen, Unknown):
+        return seen
+    if cuda is None or not seen:
         return None
     code = _code_from_torch(arch_list) if not isinstance(arch_list, Unknown) else None
     code = code or _code_from_table(str(version), str(cuda), str(system))
     if code is None:
         return Unknown(f"the GPUs that torch {version} has code for are not in the table")
-    return tuple(
-        f"{name} ({capability})"
-        for name, capability in zip(names, capabilities, strict=False)
-        if not _runs(_capability(capability), *code)
-    )
+    return tuple(gpu for gpu in seen if not _runs(_capability(_capability_of(gpu)), *code))
 
 
 _Code = tuple[list[tuple[int, int]], list[tuple[int, int]]]
@@ -311,7 +341,7 @@ def gpu_too_new(without: Sequence[str] | None, oldest: str | None) -> bool | Non
     """Blackwell (10.x and 12.x) came after builds that still serve every older family."""
     if not without or oldest is None:
         return None
-    return all(_capability(item.rpartition("(")[2].rstrip(")"))[0] >= 9 for item in without)
+    return all(_capability(_capability_of(gpu))[0] >= 9 for gpu in without)
 
 
 @_rule("torch.wanted_index", "gpu.driver", "gpu.capabilities", "platform.os")
@@ -430,10 +460,16 @@ def device_usable(device: str | Unknown, cuda: bool | Unknown, mps: bool | Unkno
     return usable.get(device, False)
 
 
-@_rule("training.device_left_to_default", "training.device_request", "training.device", "training.planned")
-def device_left_to_default(request: str, device: str, planned: bool) -> bool:
+@_rule("training.device_left_to_default", "training.device_request", "training.device", "training.planned", "gpu.count")
+def device_left_to_default(request: str, device: str, planned: bool, gpus: int) -> bool:
     """nnUNetv2_train takes cuda unless -device says otherwise (run_training_entry)."""
-    return planned and request == "auto" and device != "cuda"
+    return planned and request == "auto" and device != "cuda" and gpus == 0
+
+
+@_rule("training.gpu_out_of_reach", "training.device_request", "training.device", "training.planned", "gpu.count")
+def gpu_out_of_reach(request: str, device: str, planned: bool, gpus: int) -> bool:
+    """Nobody who has a GPU and says nothing means to train on the CPU for weeks."""
+    return planned and request == "auto" and device != "cuda" and gpus > 0
 
 
 @_rule("training.is_3d", "training.configuration", "preprocessed.patch_size")
@@ -482,6 +518,11 @@ def compiles(
 def _is_true(variable: str) -> bool:
     """Read nnUNet_compile as every release does: only these words mean on, in any case and without blanks."""
     return variable.lower() in ("true", "1", "t")
+
+
+@_rule("training.compiles_for_cuda", "training.compiles", "training.device", "torch.build")
+def compiles_for_cuda(compiles: bool, device: str, build: str | None) -> bool:
+    return compiles and device == "cuda" and build == "cuda"
 
 
 @_rule("training.compiles_late", "training.compiles", "nnunet.behaves_as", "nnunet.compile_variable")

@@ -22,5 +22,8 @@ class GpuFacts:
     visible: str | None | Unknown = fact("value of CUDA_VISIBLE_DEVICES; None when unset")
 
     all_hidden: bool | Unknown = derived("whether there are GPUs and CUDA_VISIBLE_DEVICES hides every one")
-    oldest_capability: str | None | Unknown = derived("lowest compute capability; None without GPUs")
+    seen: tuple[str, ...] | Unknown = derived(
+        "GPUs that a training can see, as NAME (capability): those that torch sees, else all that the driver lists"
+    )
+    oldest_capability: str | None | Unknown = derived("lowest compute capability among those; None without GPUs")
     description: str | Unknown = derived("the GPUs in one line")

@@ -42,6 +42,9 @@ class NnunetFacts:
         "None when either is absent"
     )
     torch_wanted: str | None | Unknown = derived("torch releases that this nnU-Net release trains with, as a range")
+    torch_requirement: str | Unknown = derived(
+        "torch as pip should be asked for it, so that this nnU-Net trains with it"
+    )
     torch_excluded: bool | None | Unknown = derived(
         "whether the metadata of this release excludes the installed torch; None when either is absent"
     )

@@ -21,6 +21,8 @@ class TorchFacts:
     import_seconds: float | None | Unknown = fact("time that 'import torch' took")
     cuda_available: bool | Unknown = fact("torch.cuda.is_available()")
     cuda_devices: int | Unknown = fact("torch.cuda.device_count()")
+    device_names: tuple[str, ...] | Unknown = fact("GPUs that torch sees, in its own order; empty without any")
+    device_capabilities: tuple[str, ...] | Unknown = fact("their compute capabilities, such as 8.6")
     cuda_message: str | None | Unknown = fact("what torch warned of while it looked for CUDA; None for nothing")
     arch_list: tuple[str, ...] | None | Unknown = fact("torch.cuda.get_arch_list(); None for builds without CUDA")
     cudnn: str | None | Unknown = fact("version of cuDNN that torch loads")

@@ -32,9 +32,15 @@ class TrainingFacts:
     device: str | Unknown = derived("device the training would use")
     device_usable: bool | Unknown = derived("whether that device can be used")
     device_left_to_default: bool | Unknown = derived(
-        "whether nnU-Net would take CUDA by default although there is none"
+        "whether nnU-Net would take CUDA by default although there is no NVIDIA GPU"
+    )
+    gpu_out_of_reach: bool | Unknown = derived(
+        "whether no device is asked for and there is an NVIDIA GPU that CUDA cannot use as things are"
     )
     compiles: bool | Unknown = derived("whether nnU-Net calls torch.compile on the network in this training")
+    compiles_for_cuda: bool | Unknown = derived(
+        "the same for an NVIDIA GPU, which takes Triton and the driver's libcuda"
+    )
     compiles_late: bool | Unknown = derived("whether only the final validation calls torch.compile")
     compile_python_fits: bool | None | Unknown = derived(
         "whether torch.compile of this torch release works on this Python release; None without torch"

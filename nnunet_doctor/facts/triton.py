@@ -18,7 +18,7 @@ class TritonFacts:
     c_compiler: str | None | Unknown = fact("C compiler that Triton would call: $CC, gcc, clang or cl; None for none")
     cpp_compiler: str | None | Unknown = fact("C++ compiler that Inductor would call on CPU; None for none")
     libcuda: bool | None | Unknown = fact("whether the loader finds libcuda.so.1; None outside Linux")
-    libcuda_link: bool | None | Unknown = fact("whether an unversioned libcuda.so lies beside it; None outside Linux")
+    libcuda_link: bool | None | Unknown = fact("whether an unversioned libcuda.so lies beside it; None without it")
     cache: str | Unknown = fact("folder that compiled kernels go to")
     cache_executable: bool | None | Unknown = fact(
         "whether programs may run from that folder; None when not known to matter"

@@ -149,14 +149,14 @@ def look_at_cuda():
         warnings.simplefilter("always")
         available = bool(torch.cuda.is_available())
         count = int(torch.cuda.device_count()) if available else 0
-        if available:
-            torch.cuda.get_device_name(0)
     flags = getattr(torch._C, "_cuda_getArchFlags", lambda: None)()
     mps = getattr(torch.backends, "mps", None)
     cudnn = torch.backends.cudnn.version() if torch.version.cuda else None
     return {
         "available": available,
         "count": count,
+        "names": [torch.cuda.get_device_name(index) for index in range(count)],
+        "capabilities": ["%d.%d" % torch.cuda.get_device_capability(index) for index in range(count)],
         "message": str(caught[0].message).strip() if caught else None,
         "arch_list": flags.split() if flags else None,
         "cudnn": str(cudnn) if cudnn else None,

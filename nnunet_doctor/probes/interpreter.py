@@ -177,7 +177,16 @@ def _torch(report: Report, notes: Notes, context: Context) -> None:
     _torchvision(report, notes, context)
 
 
-_DEVICE_NAMES = ("cuda_available", "cuda_devices", "cuda_message", "arch_list", "cudnn", "mps_available")
+_DEVICE_NAMES = (
+    "cuda_available",
+    "cuda_devices",
+    "device_names",
+    "device_capabilities",
+    "cuda_message",
+    "arch_list",
+    "cudnn",
+    "mps_available",
+)
 
 
 def _torch_files(files: Mapping[str, Any], report: Report, notes: Notes) -> None:
@@ -216,6 +225,8 @@ def _without_torch() -> dict[str, Observed]:
         "torch__import_seconds": None,
         "torch__cuda_available": False,
         "torch__cuda_devices": 0,
+        "torch__device_names": (),
+        "torch__device_capabilities": (),
         "torch__cuda_message": None,
         "torch__arch_list": None,
         "torch__cudnn": None,
@@ -250,6 +261,8 @@ def _torch_import(report: Report, notes: Notes) -> None:
         "torch.cuda",
         torch__cuda_available=saw["available"],
         torch__cuda_devices=saw["count"],
+        torch__device_names=tuple(saw["names"]),
+        torch__device_capabilities=tuple(saw["capabilities"]),
         torch__cuda_message=saw["message"],
         torch__arch_list=None if saw["arch_list"] is None else tuple(saw["arch_list"]),
         torch__cudnn=saw["cudnn"],

@@ -30,7 +30,7 @@ def look(context: Context) -> Notes:
     notes.see(
         "ldconfig -p, LD_LIBRARY_PATH",
         triton__libcuda=None if folders is None else bool(folders),
-        triton__libcuda_link=None if folders is None else any((folder / "libcuda.so").exists() for folder in folders),
+        triton__libcuda_link=any((folder / "libcuda.so").exists() for folder in folders) if folders else None,
     )
     cache = Path(
         environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir(), f"torchinductor_{_user(environ)}")

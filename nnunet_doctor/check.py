@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
-from nnunet_doctor.facts.exchange import FactError, from_plain, to_plain
+from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
+from nnunet_doctor.facts.exchange import FactError, from_plain
 from nnunet_doctor.settings import VARIABLES, parse_options
 from nnunet_doctor.when import When, WhenError, nearest
 
@@ -163,8 +163,14 @@ def _words(value: Observed) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(str(item) for item in to_plain(value)) if value else "-"
+        return ", ".join(_item(item) for item in value) if value else "-"
     return "-" if value is None else str(value)
+
+
+def _item(item: object) -> str:
+    if isinstance(item, Detail):
+        return f"{item.subject} ({item.message})" if item.message else item.subject
+    return str(item)
 
 
 def placeholders(template: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.progress import Progress
 from nnunet_doctor.plan import Reason
 from nnunet_doctor.report.record import build, shell_of
-from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
+from nnunet_doctor.report.text import console_for, print_block, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.words import say
@@ -117,17 +117,19 @@ def show(start: Start, language: str, out: IO[str]) -> None:
         report = build(plan.facts, plan.diagnosis, plan, (), language, "error", notes_for(plan.facts, language))
         print_report(report, console, language, shell)
         ids = [finding.check.id for finding in start.blocked_by]
-        console.print(say(language, "run_blocked", ids=", ".join(ids), force=" ".join(f"--force {id}" for id in ids)))
+        forces = " ".join(f"--force {id}" for id in ids)
+        print_block(console, say(language, "run_blocked", ids=", ".join(ids), force=forces), indent=0)
         console.print()
     else:
-        console.print(say(language, "run_settings" if plan.reasons else "run_nothing_set"))
+        print_block(console, say(language, "run_settings" if plan.reasons else "run_nothing_set"), indent=0)
         for reason in plan.reasons:
             print_setting(console, reason.setting, reason.value, reason.because, reason.overrules, language)
         warned = [finding.check.id for finding in plan.diagnosis.findings if finding.check.severity == "warning"]
         if warned:
-            console.print(say(language, "run_wanted", ids=", ".join(warned)))
+            print_block(console, say(language, "run_wanted", ids=", ".join(warned)), indent=0)
         if start.forced:
-            console.print(say(language, "run_forced", ids=", ".join(finding.check.id for finding in start.forced)))
+            ids = [finding.check.id for finding in start.forced]
+            print_block(console, say(language, "run_forced", ids=", ".join(ids)), indent=0)
     console.print(say(language, "run_command"))
     print_command(console, command_line(shell, start.command, start.env), indent=0)
 

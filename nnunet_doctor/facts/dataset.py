@@ -30,6 +30,9 @@ class DatasetFacts:
     labels: int | None | Unknown = fact("number of labels of dataset.json, background included")
 
     named: bool | Unknown = derived("whether the user names a dataset")
+    raw_matters: bool | Unknown = derived(
+        "whether faults of the raw dataset matter: not to a training whose preprocessed data are there"
+    )
     ambiguous: tuple[Detail, ...] | None | Unknown = derived(
         "the folders that share the id; None when it is not ambiguous"
     )

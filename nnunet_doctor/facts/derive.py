@@ -432,6 +432,12 @@ def planned(configuration: str | None) -> bool:
     return configuration is not None
 
 
+@_rule("dataset.raw_matters", "training.planned", "preprocessed.plans_state", "preprocessed.data_format")
+def raw_matters(planned: bool, plans: str | None, stored: str | None) -> bool:
+    """Training reads preprocessed data only (run_training.get_trainer_from_args)."""
+    return not (planned and plans == "ok" and stored in ("npz", "b2nd"))
+
+
 @_rule(
     "training.device",
     "training.device_request",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -43,7 +44,8 @@ def read_json(path: Path) -> Json:
             return Json("missing")
         if path.stat().st_size > MOST_JSON_BYTES:
             return Json("invalid", f"{path.name} has more than {MOST_JSON_BYTES // 1024**2} MB")
-        content = json.loads(path.read_bytes().decode("utf-8-sig"))
+        raw = path.read_bytes()
+        content = json.loads(raw.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         return Json("invalid", f"line {error.lineno}, column {error.colno}: {error.msg}")
     except UnicodeDecodeError as error:
@@ -54,6 +56,9 @@ def read_json(path: Path) -> Json:
         return Json("unreadable", error.strerror or str(error))
     if not isinstance(content, dict):
         return Json("invalid", f"it holds a {type(content).__name__} instead of an object")
+    if raw.startswith(codecs.BOM_UTF8):
+        # json.load, which nnU-Net uses, refuses it
+        return Json("invalid", "it begins with a byte order mark (BOM); save it as UTF-8 without one", content)
     return Json("ok", None, content)
 
 

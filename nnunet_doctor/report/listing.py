@@ -14,7 +14,7 @@ from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest
-from nnunet_doctor.report.text import console_for
+from nnunet_doctor.report.text import console_for, print_block
 
 
 def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
@@ -79,13 +79,12 @@ def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) 
 
 def print_explanation(check: Check, language: str, out: IO[str]) -> None:
     """Print all that a check file says, in one language."""
-    from rich.padding import Padding
     from rich.text import Text
 
     console = console_for(out)
 
     def block(text: str, indent: int = 0, style: str = "") -> None:
-        console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+        print_block(console, text, indent, style)
 
     text = check.text[language]
     block(

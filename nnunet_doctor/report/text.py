@@ -14,9 +14,11 @@ from nnunet_doctor.words import say
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
 MARKS = {"error": ("FAIL", "bold red"), "warning": ("warn", "yellow"), "info": ("info", "cyan")}
 INDENT = 6
+LABELLED = INDENT + 7
 MOST_DETAILS = 12
 PIPED_WIDTH = 100
 """Width where there is no terminal; commands are never broken anyway."""
@@ -54,14 +56,14 @@ def print_report(report: Report, console: Console, language: str, shell: str) ->
     title = (
         f"nnunet-doctor {report.doctor}: {machine.system}, Python {machine.python}, {torch}, {nnunet}, {machine.gpu}"
     )
-    _block(console, title, indent=0, style="bold")
+    print_block(console, title, indent=0, style="bold")
     console.print()
     for finding in report.findings:
         if finding.explained_by is None:
             _print_finding(finding, report.findings, console, language, shell)
     _print_undecided(report, console, language)
     for note in report.notes:
-        _block(console, note, style="dim")
+        print_block(console, note, style="dim")
         console.print()
     print_plan(report, console, language)
     _print_summary(report, console, language)
@@ -72,19 +74,19 @@ def _print_finding(
 ) -> None:
     mark, style = MARKS[finding.severity]
     _marked(console, mark, style, finding.title, tail=f"  [{finding.id}]")
-    _block(console, finding.why)
+    print_block(console, finding.why)
     for detail in finding.details[:MOST_DETAILS]:
-        _block(console, f"{detail.subject}  {detail.message}".rstrip(), indent=INDENT + 2)
+        print_block(console, f"{detail.subject}  {detail.message}".rstrip(), indent=INDENT + 2)
     if len(finding.details) > MOST_DETAILS:
-        _block(console, say(language, "also", count=len(finding.details) - MOST_DETAILS), indent=INDENT + 2)
+        print_block(console, say(language, "also", count=len(finding.details) - MOST_DETAILS), indent=INDENT + 2)
     if finding.severity != "info" and not finding.details:
         known = [f"{item.fact} = {_value(item.value)}" for item in finding.evidence]
-        _block(console, f"{say(language, 'because')} {', '.join(known)}", style="dim")
+        print_block(console, f"{say(language, 'because')} {', '.join(known)}", style="dim")
     for number, fix in enumerate(finding.fixes, 1):
         print_fix(fix, number if len(finding.fixes) > 1 else None, console, language, shell)
     swallowed = [other.id for other in findings if other.explained_by == finding.id]
     if swallowed:
-        _block(console, say(language, "follows", ids=", ".join(swallowed)), style="dim")
+        print_block(console, say(language, "follows", ids=", ".join(swallowed)), style="dim")
     console.print()
 
 
@@ -92,13 +94,13 @@ def print_fix(fix: FixRecord, number: int | None, console: Console, language: st
     """Print a fix with its command, or the lines that set its variables."""
     head = f"{say(language, 'fix')} {number}" if number else say(language, "fix")
     launches = bool(fix.launch.env or fix.launch.args)
-    text = f"{fix.text} ({say(language, 'run_does_this')})" if launches else fix.text
+    text = say(language, "run_does_this", text=fix.text) if launches else fix.text
     _labelled(console, head, text)
     lines = [set_variable(shell, name, value) for name, value in fix.launch.env.items() if "?" not in value]
     if fix.launch.args:
         lines.append("nnUNetv2_train ... " + " ".join(fix.launch.args))
     for line in [*lines, *([fix.command] if fix.command else [])]:
-        print_command(console, line, indent=INDENT + 7)
+        print_command(console, line, indent=LABELLED)
 
 
 def print_command(console: Console, line: str, indent: int = INDENT) -> None:
@@ -114,7 +116,7 @@ def _print_undecided(report: Report, console: Console, language: str) -> None:
         by_reason.setdefault(_reason(item.because), []).append(item.id)
     for reason, ids in by_reason.items():
         _marked(console, "?", "magenta", say(language, "undecided", count=len(ids), reason=reason))
-        _block(console, ", ".join(ids), style="dim")
+        print_block(console, ", ".join(ids), style="dim")
     if by_reason:
         console.print()
 
@@ -129,14 +131,16 @@ def print_plan(report: Report, console: Console, language: str) -> None:
     """Print the settings with their reasons, and what they leave unsolved."""
     if report.plan.reasons:
         if not report.plan.blocked_by:
-            _block(console, say(language, "plan_head"), indent=0, style="bold")
+            print_block(console, say(language, "plan_head"), indent=0, style="bold")
         else:
-            _block(console, say(language, "run_settings"), indent=0, style="bold")
+            print_block(console, say(language, "run_settings"), indent=0, style="bold")
         for item in report.plan.reasons:
             print_setting(console, item.setting, item.value, item.because, item.overrules, language)
         console.print()
     if report.plan.blocked_by:
-        _block(console, say(language, "plan_blocked", ids=", ".join(report.plan.blocked_by)), indent=0, style="bold")
+        print_block(
+            console, say(language, "plan_blocked", ids=", ".join(report.plan.blocked_by)), indent=0, style="bold"
+        )
         console.print()
 
 
@@ -146,7 +150,7 @@ def print_setting(
     """Print one setting and who asked for it."""
     shown = f"{setting} {value}".rstrip() if setting.startswith("-") else f"{setting}={value}"
     key = "plan_reason" if overrules is None else "plan_overrules"
-    _block(console, f"{shown}   {say(language, key, id=because, value=overrules)}")
+    print_block(console, f"{shown}   {say(language, key, id=because, value=overrules)}")
 
 
 def _print_summary(report: Report, console: Console, language: str) -> None:
@@ -163,13 +167,13 @@ def _print_summary(report: Report, console: Console, language: str) -> None:
         ignored=len(report.ignored),
     )
     style = {"ok": "bold green", "problems": "bold red", "undecided": "bold magenta"}[report.verdict]
-    _block(console, line, indent=0, style=style)
+    print_block(console, line, indent=0, style=style)
     if not count["error"] and not count["warning"] and not report.unknown:
         _marked(console, "ok", "bold green", say(language, "all_well"))
     elif report.verdict == "ok":
         _marked(console, "ok", "bold green", say(language, "no_problem"))
     if report.findings:
-        _block(console, say(language, "more", id=report.findings[0].id), indent=0, style="dim")
+        print_block(console, say(language, "more", id=report.findings[0].id), indent=0, style="dim")
 
 
 def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:
@@ -199,34 +203,34 @@ def _value(value: object) -> str:
     return "none" if value is None else str(value)
 
 
-def _block(console: Console, text: str, indent: int = INDENT, style: str = "") -> None:
-    from rich.padding import Padding
+def print_block(console: Console, text: str, indent: int = INDENT, style: str = "") -> None:
+    """Print a text, wrapped to the width and indented."""
     from rich.text import Text
 
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent), expand=False))
+    _hanging(console, Text(), Text(text, style=style), indent)
 
 
 def _marked(console: Console, mark: str, style: str, text: str, tail: str = "") -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=0)
-    grid.add_column(width=INDENT, no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(mark, style=style), Text.assemble((text, "bold"), (tail, "dim")))
-    console.print(grid)
+    _hanging(console, Text(mark, style=style), Text.assemble((text, "bold"), (tail, "dim")), INDENT)
 
 
 def _labelled(console: Console, label: str, text: str) -> None:
-    from rich.table import Table
     from rich.text import Text
 
-    grid = Table.grid(padding=0)
-    grid.add_column(width=INDENT, no_wrap=True)
-    grid.add_column(width=7, no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row("", Text(label, style="bold"), Text(text))
-    console.print(grid)
+    _hanging(console, Text.assemble(" " * INDENT, (label, "bold")), Text(text), LABELLED)
+
+
+def _hanging(console: Console, head: Text, text: Text, indent: int) -> None:
+    """Print a text wrapped below its first line, with a head in the margin and no blanks at the ends of lines."""
+    from rich.cells import cell_len
+
+    for number, line in enumerate(text.wrap(console, max(20, console.width - indent))):
+        line.rstrip()
+        margin = head.copy() if number == 0 else head[:0]
+        margin.append(" " * (indent - cell_len(margin.plain)))
+        console.print(margin.append_text(line), soft_wrap=True)
 
 
 def standard_streams_are_safe() -> None:

@@ -1,0 +1,126 @@
+"""A made-up installation: packages named torch and nnunetv2 that print what the real ones print, in milliseconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAINING = '''
+import argparse, os, signal, sys, time
+
+def run_training_entry():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("dataset"); parser.add_argument("configuration"); parser.add_argument("fold")
+    parser.add_argument("-tr", default="nnUNetTrainer"); parser.add_argument("-p", default="nnUNetPlans")
+    parser.add_argument("-device", default="cuda"); parser.add_argument("--c", action="store_true")
+    parser.add_argument("--val", action="store_true"); parser.add_argument("--npz", action="store_true")
+    options = parser.parse_args()
+    print("ARGUMENTS", " ".join(sys.argv[1:]))
+    print("COMPILE", os.environ.get("nnUNet_compile"), "WORKERS", os.environ.get("nnUNet_n_proc_DA"))
+    for epoch in range(2):
+        print(f"2026-11-22 06:56:26.644563: Epoch {epoch} ")
+        print("2026-11-22 06:56:27.0: train_loss -0.5 ")
+        print("2026-11-22 06:56:27.0: val_loss -0.6 ")
+        print("2026-11-22 06:56:27.0: Pseudo dice [np.float32(0.91)] ")
+        print("2026-11-22 06:56:27.0: Epoch time: 1.5 s ")
+    if os.environ.get("FAKE_SLEEP"):
+        print("SLEEPING", flush=True)
+        time.sleep(float(os.environ["FAKE_SLEEP"]))
+    sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
+'''
+
+TORCH = '''
+from . import version
+__version__ = version.__version__
+class _C:
+    @staticmethod
+    def _cuda_getArchFlags(): return None
+class cuda:
+    @staticmethod
+    def is_available(): return False
+    @staticmethod
+    def device_count(): return 0
+class backends:
+    class cudnn:
+        @staticmethod
+        def version(): return None
+    class mps:
+        @staticmethod
+        def is_available(): return False
+'''
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Folders of a made-up installation, and the environment that uses it."""
+
+    base: Path
+    environ: dict[str, str]
+
+    def doctor(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a user does."""
+        return subprocess.run(
+            [sys.executable, "-m", "nnunet_doctor", *arguments],
+            env={**self.environ, **environ},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+            cwd=self.base,
+        )
+
+    def path(self, *parts: str) -> Path:
+        """Return a path below the base."""
+        return self.base.joinpath(*parts)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def distribution(site: Path, name: str, version: str, *requires: str, python: str = ">=3.9") -> None:
+    """Write the metadata of an installed distribution."""
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
+    write(site / f"{name}-{version}.dist-info" / "METADATA", "\n".join([*lines, *(f"Requires-Dist: {r}" for r in requires)]) + "\n")
+
+
+def clean_environ() -> dict[str, str]:
+    """Return this process's environment without what belongs to nnU-Net or to a desktop's taste."""
+    dropped = ("nnunet", "no_color", "force_color", "cuda_visible", "slurm", "ci", "columns", "nnunet_doctor")
+    return {name: value for name, value in os.environ.items() if not name.lower().startswith(dropped)}
+
+
+def make_installation(tmp_path: Path) -> Installation:
+    """nnU-Net 2.8.1 on torch 2.13.0+cpu, with Dataset010_Colon planned, preprocessed and ready to train in 2d."""
+    site, base = tmp_path / "site", tmp_path / "data"
+    write(site / "torch" / "version.py", "__version__ = '2.13.0+cpu'\ncuda = None\nhip = None\n")
+    write(site / "torch" / "__init__.py", TORCH)
+    distribution(site, "torch", "2.13.0+cpu")
+    write(site / "nnunetv2" / "__init__.py", "")
+    write(site / "nnunetv2" / "run" / "__init__.py", "")
+    write(site / "nnunetv2" / "run" / "run_training.py", TRAINING)
+    distribution(site, "nnunetv2", "2.8.1", "torch!=2.9.*,>=2.1.2", python=">=3.10")
+    dataset_json = {
+        "channel_names": {"0": "CT"},
+        "labels": {"background": 0, "cancer": 1},
+        "numTraining": 6,
+        "file_ending": ".nii.gz",
+    }
+    write(base / "raw" / "Dataset010_Colon" / "dataset.json", json.dumps(dataset_json))
+    preprocessed = base / "preprocessed" / "Dataset010_Colon"
+    plans = {"configurations": {"2d": {"patch_size": [56, 48], "batch_size": 2, "data_identifier": "nnUNetPlans_2d"}}}
+    write(preprocessed / "nnUNetPlans.json", json.dumps(plans))
+    write(preprocessed / "dataset.json", json.dumps(dataset_json))
+    for case in range(6):
+        for ending in (".b2nd", "_seg.b2nd", ".pkl"):
+            write(preprocessed / "nnUNetPlans_2d" / f"colon_{case:03d}{ending}", "")
+    (base / "results").mkdir()
+    folders = {f"nnUNet_{name}": str(base / name) for name in ("raw", "preprocessed", "results")}
+    environ = {**clean_environ(), **folders, "PYTHONPATH": str(site), "NNUNET_DOCTOR_LANG": "en"}
+    return Installation(base, environ)

@@ -1,0 +1,268 @@
+"""The command line as a user meets it: exit codes, streams, and one sentence for every slip."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from made_up import Installation, clean_environ
+
+WRONG = {
+    "no command": ([], "COMMAND"),
+    "misspelt command": (["chek"], "did you mean 'check'?"),
+    "unknown option": (["check", "--qick"], "--qick"),
+    "no such dataset": (["check", "999"], "there is no dataset 999"),
+    "no such dataset name": (["check", "Dataset999_Nothing"], "there is no dataset Dataset999_Nothing"),
+    "neither id nor name": (["check", "colon"], "'colon' is no dataset"),
+    "missing folder": (["check", "./nowhere/Dataset010_Colon"], "is no dataset"),
+    "no such interpreter": (["check", "--python", "/no/such/python"], "--python /no/such/python"),
+    "not an interpreter": (["check", "--python", "README.txt"], "README.txt"),
+    "folder without interpreter": (["check", "--python", "."], "without a Python interpreter"),
+    "bad fold": (["check", "10", "-f", "x"], "'x' is no fold"),
+    "bad device": (["check", "--device", "gpu"], "there is no --device 'gpu'"),
+    "bad number of GPUs": (["check", "--num-gpus", "0"], "whole number above 0"),
+    "bad timeout": (["check", "--timeout", "soon"], "not a number of seconds"),
+    "unknown check": (["check", "--select", "tritn"], "did you mean 'triton'?"),
+    "unknown check to ignore": (["check", "--ignore", "shm-to-small"], "did you mean 'shm-too-small'?"),
+    "checks of nowhere": (["check", "--checks", "nowhere"], "--checks nowhere is not a folder"),
+    "report of unknown form": (["check", "--report", "r.docx"], "suffix"),
+    "report into nowhere": (["check", "--quick", "--report", "no/where.json"], "cannot be written"),
+    "facts of nowhere": (["check", "--facts", "nowhere.json"], "cannot be read"),
+    "facts that are a folder": (["check", "--facts", "."], "cannot be read"),
+    "facts that are not JSON": (["check", "--facts", "broken.json"], "line 1, column 14"),
+    "facts that are not facts": (["check", "--facts", "other.json"], "it holds no 'facts'"),
+    "facts of another schema": (["check", "--facts", "newer.json"], "schema_version is 99"),
+    "facts with a misspelt name": (["check", "--facts", "misspelt.json"], "did you mean 'platform.os'?"),
+    "facts of a wrong type": (["check", "--facts", "typed.json"], "is whole number, not 'many'"),
+    "facts in UTF-16": (["check", "--facts", "utf16.json"], "not UTF-8"),
+    "facts nested deeply": (["check", "--facts", "deep.json"], "nested too deeply"),
+    "facts of another dataset": (["check", "11", "--facts", "good.json"], "holds nothing about dataset 11"),
+    "run without fold": (["run", "10", "2d"], "FOLD"),
+    "run with bad fold": (["run", "10", "2d", "first"], "'first' is no fold"),
+    "run with bad device": (["run", "10", "2d", "0", "-device", "cuda:1"], "'cuda:1'"),
+    "run with a misspelt option": (["run", "10", "2d", "0", "--dryrun"], "--dryrun"),
+    "run of no dataset": (["run", "999", "2d", "0"], "there is no dataset 999"),
+    "explain of nothing": (["explain", "triton-mising"], "did you mean 'triton-missing'?"),
+    "schema of nothing": (["schema", "reports"], "did you mean 'report'?"),
+    "test of nothing": (["checks", "test", "nowhere"], "does not exist"),
+    "test of a folder without checks": (["checks", "test", "raw"], "holds no check files"),
+    "demo into a full folder": (["demo", "--folder", "raw"], "is not empty"),
+}
+
+
+@pytest.fixture
+def desk(installation: Installation) -> Installation:
+    """The made-up installation with broken files lying about."""
+    texts = {
+        "README.txt": "not a program",
+        "broken.json": '{"facts": {,}}',
+        "other.json": "[1, 2]",
+        "newer.json": '{"schema_version": 99, "facts": {}}',
+        "misspelt.json": '{"schema_version": 1, "facts": {"platform.oss": "linux"}}',
+        "typed.json": '{"schema_version": 1, "facts": {"resources.cpus": "many"}}',
+        "deep.json": "[" * 200_000,
+        "good.json": '{"schema_version": 1, "facts": {"dataset.requested": "10"}}',
+    }
+    for name, text in texts.items():
+        installation.path(name).write_text(text, encoding="utf-8")
+    installation.path("utf16.json").write_text('{"schema_version": 1, "facts": {}}', encoding="utf-16")
+    return installation
+
+
+@pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG.keys())
+def test_wrong_use_gets_one_sentence(desk: Installation, arguments: list[str], words: str) -> None:
+    """Wrong use ends with exit code 2, nothing on standard output, and one line that names what is wrong."""
+    done = desk.doctor(*arguments)
+
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_json_is_one_object_that_fits_the_published_schema(installation: Installation) -> None:
+    """Standard output of --format json is the report and nothing else, and it fits `schema report`."""
+    done = installation.doctor("check", "10", "-c", "2d", "-f", "0", "--format", "json")
+    schema = json.loads(installation.doctor("schema", "report").stdout)
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, schema)
+
+    assert done.returncode == 1
+    assert report["verdict"] == "problems"
+    assert [finding["id"] for finding in report["findings"] if finding["severity"] == "error"] == ["default-device-unusable"]
+    assert report["plan"]["args"] == ["-device", "cpu"]
+    assert report["plan"]["blocked_by"] == []
+
+
+def test_evidence_names_facts_values_and_sources(installation: Installation) -> None:
+    """A finding carries the facts that decided, what they rest on, and where each comes from."""
+    report = json.loads(installation.doctor("check", "--device", "cuda", "--format", "json").stdout)
+    (finding,) = [finding for finding in report["findings"] if finding["id"] == "torch-cpu-build"]
+
+    assert {"fact": "torch.build", "value": "cpu", "source": "torch/version.py"} in finding["evidence"]
+
+
+def test_facts_written_here_give_the_same_findings_there(installation: Installation, tmp_path: Path) -> None:
+    """`facts` into a file and `check --facts` of it give the very report of `check`."""
+    what = ("10", "-c", "2d", "-f", "0", "--device", "cpu")
+    live = json.loads(installation.doctor("check", *what, "--format", "json").stdout)
+    file = tmp_path / "machine.json"
+    recorded = installation.doctor("facts", *what, "--output", str(file))
+    replayed = installation.doctor("check", "--facts", str(file), "--format", "json")
+    schema = json.loads(installation.doctor("schema", "facts").stdout)
+    jsonschema.validate(json.loads(file.read_text(encoding="utf-8")), schema)
+    moving = "resources.memory_available_gib"
+    for report in (live, again := json.loads(replayed.stdout)):
+        for finding in report["findings"]:
+            finding["evidence"] = [item for item in finding["evidence"] if item["fact"] != moving]
+
+    assert recorded.stdout == ""
+    assert again == live
+
+
+def test_request_may_change_on_a_recorded_machine(installation: Installation, tmp_path: Path) -> None:
+    """A recorded machine can be asked what another device would meet."""
+    file = tmp_path / "machine.json"
+    installation.doctor("facts", "10", "-c", "2d", "-f", "0", "--device", "cpu", "--output", str(file))
+    done = installation.doctor("check", "10", "--facts", str(file), "--device", "cuda", "--format", "json")
+
+    assert "torch-cpu-build" in [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--device", "cpu", "-c", "2d", "-f", "0"], 0),
+        (["--device", "cpu", "-c", "2d", "-f", "0", "--fail-on", "warning"], 1),
+        (["--device", "cuda"], 1),
+        (["--device", "cuda", "--fail-on", "never"], 0),
+        (["--device", "cuda", "--ignore", "device"], 0),
+        (["--device", "cuda", "--select", "paths"], 0),
+        (["--device", "cuda", "--select", "torch-cpu-build,paths"], 1),
+        (["--device", "cpu", "--quick", "--select", "torch-import-fails"], 3),
+    ],
+)
+def test_exit_codes_of_check(installation: Installation, arguments: list[str], code: int) -> None:
+    """0 nothing at the level that counts, 1 a problem, 3 undecided; select, ignore and fail-on change what counts."""
+    done = installation.doctor("check", "10", *arguments)
+
+    assert done.returncode == code, done.stdout
+
+
+def test_left_out_checks_are_listed_as_ignored(installation: Installation) -> None:
+    """What is not asked is neither passed nor hidden."""
+    report = json.loads(installation.doctor("check", "--select", "wsl2", "--ignore", "wsl1", "--format", "json").stdout)
+
+    assert "wsl1" in report["ignored"]
+    assert "triton-missing" in report["ignored"]
+    assert set(report["passed"]) == {"wsl2-absent", "wsl2-data-on-windows-drive", "wsl2-memory-cap", "wsl2-present", "wsl2-without-gpu"}
+
+
+def test_reports_are_written_by_suffix(installation: Installation) -> None:
+    """--report writes text, JSON and a picture beside what goes to the screen."""
+    files = [installation.path(f"report.{suffix}") for suffix in ("txt", "json", "svg")]
+    done = installation.doctor("check", *(word for file in files for word in ("--report", str(file))))
+
+    assert done.stdout.replace("\r", "") == files[0].read_text(encoding="utf-8")
+    assert json.loads(files[1].read_text(encoding="utf-8"))["schema_version"] == 1
+    assert files[2].read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_unset_folders_are_a_finding_not_a_slip(installation: Installation) -> None:
+    """Where the folders are not set, a dataset that is not found is reported with the reason, as a problem."""
+    environ = {name: value for name, value in installation.environ.items() if not name.startswith("nnUNet_")}
+    done = Installation(installation.base, environ).doctor("check", "10", "--format", "json")
+
+    assert done.returncode == 1
+    assert "paths-unset" in [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+
+
+def test_unconverted_dataset_gets_the_conversion_command(installation: Installation) -> None:
+    """Dataset 10 that is only there as the Decathlon gave it is reported with the command that converts it."""
+    folder = installation.path("raw", "Task12_Colon")
+    (folder / "imagesTr").mkdir(parents=True)
+    (folder / "imagesTr" / "colon_001.nii.gz").write_bytes(b"")
+    (folder / "dataset.json").write_text('{"modality": {"0": "CT"}, "labels": {"0": "background"}}', encoding="utf-8")
+    done = installation.doctor("check", "12", "-c", "2d", "-f", "0")
+
+    assert done.returncode == 1
+    assert "nnUNetv2_convert_MSD_dataset" in done.stdout
+    assert str(folder) in done.stdout
+
+
+def test_chinese_report_speaks_chinese(installation: Installation) -> None:
+    """--lang zh gives Chinese titles and sentences; ids, facts and commands stay."""
+    done = installation.doctor("check", "10", "-c", "2d", "-f", "0", "--lang", "zh")
+
+    assert "默认使用 CUDA" in done.stdout
+    assert "[default-device-unusable]" in done.stdout
+    assert "nnUNetv2_train takes CUDA unless told otherwise" not in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii", "utf-8"])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_code_page_stops_the_report(installation: Installation, encoding: str, form: str) -> None:
+    """A redirected report in Chinese never ends in an encoding error, whatever the code page; JSON stays JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "nnunet_doctor", "check", "--lang", "zh", "--format", form, "--quick"],
+        env={**installation.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert b"Traceback" not in done.stderr
+    assert b"warn" in done.stdout
+    if form == "json":
+        assert "处理器" in json.dumps(json.loads(done.stdout.decode(encoding)), ensure_ascii=False)
+
+
+def test_a_closed_pipe_is_no_error(installation: Installation) -> None:
+    """`nnunet-doctor list | head` ends quietly."""
+    if sys.platform == "win32":
+        pytest.skip("POSIX pipes")
+    line = f'"{sys.executable}" -m nnunet_doctor list | head -1'
+    done = subprocess.run(["/bin/sh", "-c", line], env=installation.environ, capture_output=True, check=False, timeout=60)
+
+    assert done.stderr == b""
+
+
+def test_nothing_but_the_doctor_is_useful(tmp_path: Path) -> None:
+    """Without torch, nnU-Net and folders the report names each and how to get it, with exit code 1."""
+    environ = {**clean_environ(), "NNUNET_DOCTOR_LANG": "en"}
+    empty = Installation(tmp_path, environ)
+    done = empty.doctor("check", "--python", sys.executable)
+
+    assert done.returncode == 1
+    for words in ("[nnunet-missing]", "[paths-unset]", "pip install"):
+        assert words in done.stdout
+
+
+@pytest.mark.parametrize("what", [[], ["--facts"], ["--tables"]])
+def test_lists(installation: Installation, what: list[str]) -> None:
+    """Checks, facts and tables can be listed for people and for programs."""
+    text = installation.doctor("list", *what).stdout
+    rows = json.loads(installation.doctor("list", *what, "--format", "json").stdout)
+
+    assert rows
+    for row in rows:
+        assert (row.get("id") or row["name"]) in text
+
+
+def test_explain_tells_all(installation: Installation) -> None:
+    """`explain` shows the reason, the condition, the fixes and the sources of one check."""
+    text = installation.doctor("explain", "compile-on-windows").stdout
+
+    for words in ("platform.os == 'windows'", "nnUNet_compile=false", "MIC-DKFZ/nnUNet#2219", "2.5.1"):
+        assert words in text
+
+
+def test_version(installation: Installation) -> None:
+    """--version names the release."""
+    assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n".replace("\n", os.linesep if os.name == "nt" else "\n")

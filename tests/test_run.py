@@ -1,0 +1,155 @@
+"""``nnunet-doctor run``: what starts, with what, what never starts, and what comes back."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from made_up import Installation
+
+RUN = ("run", "10", "2d", "0")
+FOLD = ("results", "Dataset010_Colon", "nnUNetTrainer__nnUNetPlans__2d", "fold_0")
+
+
+def test_training_runs_with_the_settings_of_the_plan(installation: Installation) -> None:
+    """A start without -device on a machine without a GPU gets -device cpu, says why, and passes the output on."""
+    done = installation.doctor(*RUN)
+
+    assert done.returncode == 0, done.stderr
+    assert "ARGUMENTS 10 2d 0 -device cpu" in done.stdout
+    assert "-device cpu   asked for by default-device-unusable" in done.stdout
+    assert "epoch 2 of 1000, 1.5 s each, 24 min 57 s left, train loss -0.5, validation loss -0.6, pseudo Dice 0.910" in done.stderr
+
+
+def test_output_is_kept_unchanged_in_a_log_beside_the_training(installation: Installation) -> None:
+    """The log file holds every byte that nnU-Net prints, and none of the doctor's."""
+    installation.doctor(*RUN)
+    (log,) = installation.path(*FOLD).glob("nnunet_doctor_*.log")
+    text = log.read_text(encoding="utf-8")
+
+    assert text.startswith("ARGUMENTS 10 2d 0 -device cpu")
+    assert text.count("Epoch time: 1.5 s ") == 2
+    assert "asked for by" not in text
+
+
+@pytest.mark.parametrize("code", [1, 3, 77])
+def test_exit_code_is_that_of_the_training(installation: Installation, code: int) -> None:
+    """Whatever nnU-Net ends with is what run ends with."""
+    done = installation.doctor(*RUN, FAKE_EXIT=str(code))
+
+    assert done.returncode == code
+    assert f"exit code {code}" in done.stderr
+
+
+def test_options_of_train_pass_through(installation: Installation) -> None:
+    """Options that the doctor has no opinion of reach nnU-Net, and the user's own device is kept."""
+    done = installation.doctor(*RUN, "-device", "cpu", "--npz")
+
+    assert "ARGUMENTS 10 2d 0 -device cpu --npz" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "id"), [("checkpoint_final.pth", "training-finished"), ("checkpoint_latest.pth", "training-resumable")]
+)
+def test_existing_training_is_never_overwritten_unasked(installation: Installation, file: str, id: str) -> None:
+    """A finished or resumable training blocks the start with exit code 1, and its files stay as they are."""
+    checkpoint = installation.path(*FOLD, file)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"weeks of work")
+    done = installation.doctor(*RUN)
+
+    assert done.returncode == 1
+    assert id in done.stdout
+    assert "ARGUMENTS" not in done.stdout
+    assert [path.name for path in checkpoint.parent.iterdir()] == [file]
+    assert checkpoint.read_bytes() == b"weeks of work"
+
+
+def test_existing_training_may_be_overwritten_or_continued_when_told(installation: Installation) -> None:
+    """--overwrite and --c each let the start through; --c reaches nnU-Net."""
+    checkpoint = installation.path(*FOLD, "checkpoint_latest.pth")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+
+    assert installation.doctor(*RUN, "--overwrite").returncode == 0
+    continued = installation.doctor(*RUN, "--c")
+    assert continued.returncode == 0
+    assert "ARGUMENTS 10 2d 0 --c -device cpu" in continued.stdout
+
+
+def test_force_starts_in_spite_of_a_named_finding(installation: Installation) -> None:
+    """--force ID starts although that finding blocks; another one still blocks."""
+    checkpoint = installation.path(*FOLD, "checkpoint_final.pth")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+
+    assert installation.doctor(*RUN, "--force", "training-resumable").returncode == 1
+    assert installation.doctor(*RUN, "--force", "training-finished").returncode == 0
+
+
+def test_force_of_an_unknown_finding_is_wrong_use(installation: Installation) -> None:
+    """A misspelt id is refused with the nearest one, before anything starts."""
+    done = installation.doctor(*RUN, "--force", "training-finnished")
+
+    assert done.returncode == 2
+    assert "did you mean 'training-finished'?" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the pasted line is for a POSIX shell")
+def test_dry_run_prints_a_command_that_works_when_pasted(installation: Installation) -> None:
+    """--dry-run starts nothing and leaves nothing; its last line, pasted into a shell, trains."""
+    done = installation.doctor(*RUN, "--dry-run")
+    left = list(installation.path("results").iterdir())
+    pasted = subprocess.run(
+        ["/bin/sh", "-c", done.stdout.splitlines()[-1]], env=installation.environ, capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert (done.returncode, left) == (0, [])
+    assert pasted.returncode == 0, pasted.stderr
+    assert "ARGUMENTS 10 2d 0 -device cpu" in pasted.stdout
+
+
+def test_dry_run_of_a_blocked_training_exits_1(installation: Installation) -> None:
+    """What would be refused is refused by a dry run too."""
+    done = installation.doctor("run", "10", "3d_fullres", "0", "--dry-run")
+
+    assert done.returncode == 1
+    assert "configuration-absent" in done.stdout
+
+
+def test_the_users_own_variable_wins_over_a_mere_warning(installation: Installation) -> None:
+    """A number of processes that the user sets stays, even where the doctor would take another one."""
+    done = installation.doctor(*RUN, "--dry-run", nnUNet_def_n_proc="64")
+
+    assert "nnUNet_def_n_proc=" not in done.stdout.splitlines()[-1]
+    assert "processes-over-cpus" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_reach_the_training_and_its_end_is_waited_for(installation: Installation, number: int, code: int) -> None:
+    """Ctrl-C and SIGTERM end nnU-Net; run ends with 128 + n and leaves no process of the training behind."""
+    doctor = subprocess.Popen(
+        [sys.executable, "-m", "nnunet_doctor", *RUN],
+        env={**installation.environ, "FAKE_SLEEP": "50"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    assert doctor.stdout is not None
+    for line in doctor.stdout:
+        if "SLEEPING" in line:
+            break
+    time.sleep(0.2)
+    doctor.send_signal(number)
+    doctor.stdout.read()
+    code_then = doctor.wait(20)
+    doctor.stdout.close()
+    left = subprocess.run(["pgrep", "-f", shlex.quote(str(installation.base))], capture_output=True, check=False).stdout
+
+    assert code_then == code
+    assert left == b""

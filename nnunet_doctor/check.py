@@ -211,22 +211,24 @@ class _Reader:
         return CheckError(self.file, self.line_of(*path, nth=nth), sentence)
 
     def line_of(self, *path: str, nth: int = 0) -> int | None:
-        """Find the line of a key below a table header, or of the header; None when neither is there."""
-        start, seen = 0, -1
+        """Find the line of a key: at the top, or in the nth table of a name; failing that, the line of that table."""
         *tables, key = path or ("",)
+        headers = [number for number, line in enumerate(self.lines) if line.lstrip().startswith("[")]
+        first, last = 0, headers[0] if headers else len(self.lines)
         if tables:
-            header = re.compile(rf"\s*\[+\s*{re.escape(tables[0])}\s*\]+")
-            for number, line in enumerate(self.lines):
-                if header.match(line):
-                    seen += 1
-                    if seen == nth:
-                        start = number
-                        break
-        pattern = re.compile(rf"\s*[\[\"']*{re.escape(key)}[\"'\]]*\s*([.=]|$)|.*[{{,\s]{re.escape(key)}\s*[.=]")
-        for number, line in enumerate(self.lines[start:], start + 1):
-            if key and pattern.match(line):
-                return number
-        return start + 1 if tables and seen >= 0 else None
+            name = re.compile(rf"\s*\[+\s*{re.escape(tables[0])}\s*\]+")
+            named = [number for number in headers if name.match(self.lines[number])]
+            if nth >= len(named):
+                return None
+            first = named[nth]
+            last = next((number for number in headers if number > first), len(self.lines))
+        written = re.compile(rf"(.*[{{,])?\s*[\"']?{re.escape(key)}[\"']?\s*[.=]|.*[.{{,\s]{re.escape(key)}\s*[.=]")
+        for number in range(first, last):
+            if key and written.match(self.lines[number]):
+                return number + 1
+        header = re.compile(rf"\s*\[+\s*{re.escape(key)}\s*[\].]")
+        of_key = [number for number in headers if key and not tables and header.match(self.lines[number])]
+        return of_key[0] + 1 if of_key else first + 1 if tables else None
 
     def check(self, id: str, area: str, document: dict[str, Any], origin: str) -> Check:
         if not _ID.fullmatch(id):

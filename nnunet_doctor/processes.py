@@ -5,6 +5,8 @@ Used by probes and by ``launch``; nothing else starts a process.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import signal
 import subprocess
@@ -72,6 +74,9 @@ def run(
         env=None if env is None else dict(env),
         **own_group(),
     )
+    # probes run in threads, which an interrupted doctor does not wait for
+    at_exit = functools.partial(end_group, child)
+    atexit.register(at_exit)
     tail = bytearray()
 
     def keep_end(chunk: bytes) -> None:
@@ -86,6 +91,7 @@ def run(
     finally:
         end_group(child)
         child.wait()
+        atexit.unregister(at_exit)
     reader.join(1.0)
     return Ended(code, bytes(tail).decode("utf-8", "replace"))
 
@@ -95,8 +101,9 @@ def drain(child: subprocess.Popen[bytes], take: Callable[[bytes], None]) -> thre
 
     def work() -> None:
         pipe: Any = child.stdout
-        while chunk := pipe.read1(65536):
-            take(chunk)
+        with pipe:
+            while chunk := pipe.read1(65536):
+                take(chunk)
 
     reader = threading.Thread(target=work, daemon=True)
     reader.start()

@@ -11,7 +11,8 @@ crash, a hang or a kill is kept. Nothing is expected on standard output, which m
 import sys
 
 # The folder of this file is on the path because it was started as a file. Its modules must not be importable here.
-sys.path[:] = sys.path[1:]
+if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
+    sys.path[:] = sys.path[1:]
 
 import json  # noqa: E402
 import os  # noqa: E402

@@ -12,6 +12,7 @@ from typing import Any
 
 from packaging.markers import InvalidMarker, UndefinedEnvironmentName, default_environment
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from nnunet_doctor import processes
@@ -68,13 +69,21 @@ class Report:
         outcome = self.outcome(stage)
         if outcome == "error":
             return self.stages[stage].error
-        if outcome == "crash":
-            death = self.ended.death or f"exit code {self.ended.code}"
-            last = next((line for line in reversed(self.ended.output.splitlines()) if line.strip()), "")
-            return f"the interpreter ended with {death}" + (f": {last.strip()[:300]}" if last else "")
-        if outcome == "timeout":
+        return self.end if outcome in ("crash", "timeout") else None
+
+    @property
+    def end(self) -> str:
+        """How the child ended, in words."""
+        if self.ended.code is None:
             return f"no end after {self.seconds:g} s"
-        return None
+        return f"the interpreter ended with {_how(self.ended)}"
+
+
+def _how(ended: processes.Ended) -> str:
+    """Name the death or the exit code, and the last line that was printed; control characters stay out of reports."""
+    lines = ("".join(filter(str.isprintable, line)).strip() for line in reversed(ended.output.splitlines()))
+    last = next(filter(None, lines), "")
+    return (ended.death or f"exit code {ended.code}") + (f": {last[:300]}" if last else "")
 
 
 def examine(context: Context) -> Report:
@@ -95,9 +104,7 @@ def examine(context: Context) -> Report:
             raise NotAnInterpreterError(f"{context.python} cannot be started: {error.strerror or error}") from None
         stages = _read(report)
     if not stages and ended.code is not None and ended.death is None:
-        raise NotAnInterpreterError(
-            f"{context.python} is not a Python interpreter that can run (exit code {ended.code})"
-        )
+        raise NotAnInterpreterError(f"{context.python} is not a Python interpreter that can run ({_how(ended)})")
     return Report(stages, ended, context.timeout)
 
 
@@ -135,7 +142,10 @@ def _not_seen(report: Report, stage: str) -> Unknown:
     complaint = report.complaint(stage)
     if complaint is None:
         stuck = next((name for name in report.stages if report.outcome(name) in ("crash", "timeout")), None)
-        complaint = f"the look at {stuck} came first: {report.complaint(stuck)}" if stuck else "it was not looked at"
+        if stuck:
+            complaint = f"the look at {stuck} came first: {report.complaint(stuck)}"
+        else:
+            complaint = "it was not looked at" if report.ended.code == 0 else report.end
     return Unknown(complaint)
 
 
@@ -385,7 +395,7 @@ def conflicts(distributions: Mapping[str, Any], python: str) -> tuple[Detail, ..
 
 def _unmet(requirement: Requirement, distributions: Mapping[str, Any]) -> str | None:
     wanted = f"{requirement.name}{requirement.specifier}"
-    present = distributions.get(requirement.name.lower().replace("_", "-").replace(".", "-"))
+    present = distributions.get(canonicalize_name(requirement.name))
     if present is None:
         return f"{wanted} != -"
     try:

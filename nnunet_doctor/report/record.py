@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -32,7 +32,7 @@ class EvidenceRecord:
     """A fact that decided; ``value`` is ``{"unknown": reason}`` for an unknown one."""
 
     fact: str
-    value: object
+    value: Any
     source: str
 
 

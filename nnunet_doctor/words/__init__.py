@@ -20,7 +20,12 @@ def _table(language: str) -> dict[str, str]:
 
 def say(language: str, key: str, **values: object) -> str:
     """Return a sentence with its values."""
-    return _table(language)[key].format(**values)
+    return template(language, key).format(**values)
+
+
+def template(language: str, key: str) -> str:
+    """Return a sentence with the names of its values in braces."""
+    return _table(language)[key]
 
 
 def keys(language: str) -> frozenset[str]:

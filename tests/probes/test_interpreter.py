@@ -1,0 +1,575 @@
+"""The child in the examined interpreter: what is learnt from it however it ends."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nnunet_doctor.facts import Detail, Unknown
+from nnunet_doctor.probes import interpreter
+from nnunet_doctor.probes.interpreter import NotAnInterpreterError, conflicts
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs scripts with #!, signals or sessions")
+
+CUDA_FACTS = ("cuda_available", "cuda_devices", "cuda_message", "arch_list", "cudnn", "mps_available")
+
+LEARNT_BEFORE = {
+    "python.version": platform.python_version(),
+    "python.environment": "venv",
+    "torch.installed": True,
+    "torch.version": "2.8.0+cu128",
+    "torch.build": "cuda",
+    "torch.cuda_build": "12.8",
+    "triton.package": "triton",
+    "triton.version": "3.4.0",
+    "nnunet.installed": True,
+    "nnunet.version": "2.8.1",
+    "nnunet.requires_python": ">=3.10",
+    "nnunet.requires_torch": ">=2.1.2",
+    "nnunet.conflicts": (Detail("nnunetv2", "acvl-utils<0.3,>=0.2.3 != -"),),
+}
+"""What no import is needed for, and no crash may take away."""
+
+
+@pytest.fixture
+def installed(packages):
+    """Install a made-up nnU-Net with Triton; each test adds the torch that it wants."""
+    packages.distribution(
+        "nnunetv2", "2.8.1", ["torch>=2.1.2", "acvl-utils<0.3,>=0.2.3", "pytest; extra == 'dev'"], ">=3.10"
+    )
+    packages.distribution("torch", "2.8.0", ["triton==3.4.0; python_version > '3'"])
+    packages.distribution("triton", "3.4.0")
+    packages.module("triton", "__version__ = '3.4.0'")
+    packages.module("nnunetv2", "raise SystemError('the doctor imports no nnU-Net')")
+    return packages
+
+
+def learnt(values):
+    """Return those of the facts that no crash may take away."""
+    return {name: values.get(name) for name in LEARNT_BEFORE}
+
+
+def end(pid):
+    """End a process that a test has started, if it is still there."""
+    try:
+        psutil.Process(pid).kill()
+    except psutil.NoSuchProcess:
+        pass
+
+
+def gone(pid, seconds=5.0):
+    """Say whether a process ends within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+# --- ends of the child ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "importable", "error"),
+    [
+        pytest.param(
+            "import faulthandler; faulthandler._sigsegv()",
+            "crash",
+            False,
+            r"the interpreter ended with (signal (SIGSEGV|SIGBUS)|access violation \(0xC0000005\))",
+            id="segfault",
+        ),
+        pytest.param("import os; os._exit(7)", "crash", False, r"the interpreter ended with exit code 7", id="exit"),
+        pytest.param("import os; os._exit(0)", "crash", False, r"the interpreter ended with exit code 0", id="exit 0"),
+        pytest.param(
+            "import os; os.write(2, b'OMP: Error 15\\n'); os._exit(3)",
+            "crash",
+            False,
+            r"the interpreter ended with exit code 3: OMP: Error 15",
+            id="last words",
+        ),
+        pytest.param(
+            "import os; os.write(1, b'\\x1b[2J\\x00\\xff\\x07GPU\\r\\n'); os._exit(3)",
+            "crash",
+            False,
+            r"the interpreter ended with exit code 3: [^\x00-\x1f\x7f]*GPU",
+            id="binary last words",
+        ),
+        pytest.param(
+            "raise ImportError('libcudart.so.12: cannot open shared object file')",
+            "error",
+            False,
+            r"ImportError: libcudart.so.12: cannot open shared object file",
+            id="ImportError",
+        ),
+        pytest.param("raise SystemExit(3)", "error", False, r"SystemExit: 3", id="SystemExit"),
+        pytest.param("raise KeyboardInterrupt", "error", False, r"KeyboardInterrupt: ", id="KeyboardInterrupt"),
+        pytest.param("def f(): f()\nf()", "error", False, r"RecursionError: .*", id="endless recursion"),
+    ],
+)
+def test_import_that_fails_is_a_fact(installed, context_of, code, outcome, importable, error):
+    """A torch that cannot be imported costs what only it knows, and the report says how its import ended."""
+    installed.torch(code)
+
+    values = interpreter.look(context_of()).values
+
+    assert learnt(values) == LEARNT_BEFORE
+    assert (values["torch.import_outcome"], values["torch.importable"]) == (outcome, importable)
+    assert re.fullmatch(error, values["torch.import_error"])
+    assert {values[f"torch.{name}"] for name in CUDA_FACTS} == {Unknown("torch cannot be imported")}
+
+
+def test_crash_of_torch_leaves_triton_unknown_with_the_reason(installed, context_of):
+    """What would have been asked after the crash is unknown and not false, and says what came first."""
+    installed.torch("import os; os._exit(7)")
+
+    values = interpreter.look(context_of()).values
+
+    assert values["triton.importable"] == Unknown(
+        "the look at torch came first: the interpreter ended with exit code 7"
+    )
+
+
+def test_endless_import_ends_at_the_deadline(installed, context_of):
+    """An import without end is cut off at --timeout: whether torch works is then unknown, and not no."""
+    installed.torch("while True: pass")
+
+    begun = time.monotonic()
+    values = interpreter.look(context_of(timeout=1.5)).values
+
+    assert time.monotonic() - begun < 5
+    assert learnt(values) == LEARNT_BEFORE
+    assert values["torch.import_outcome"] == "timeout"
+    assert values["torch.import_error"] == "no end after 1.5 s"
+    assert values["torch.importable"] == Unknown("no end after 1.5 s")
+    assert values["torch.cuda_available"] == Unknown("no end after 1.5 s")
+    assert values["triton.importable"] == Unknown("the look at torch came first: no end after 1.5 s")
+
+
+@posix
+def test_interpreter_that_does_not_begin_says_so(context_of, program, tmp_path):
+    """An interpreter that hangs before its first word leaves every fact unknown, and the reason is the deadline."""
+    python = program(tmp_path, "python", "#!/bin/sh\nsleep 60\n")
+
+    values = interpreter.look(context_of(python=python, timeout=0.5)).values
+
+    assert values["python.version"] == Unknown("no end after 0.5 s")
+    assert values["torch.importable"] == Unknown("no end after 0.5 s")
+    assert values["nnunet.installed"] == Unknown("no end after 0.5 s")
+
+
+@posix
+def test_interpreter_that_crashes_before_it_begins_says_so(context_of, program, tmp_path):
+    """An interpreter that is killed before its first word leaves every fact unknown, and the reason is the signal."""
+    python = program(tmp_path, "python", "#!/bin/sh\nkill -ILL $$\n")
+
+    values = interpreter.look(context_of(python=python)).values
+
+    assert values["python.version"] == Unknown("the interpreter ended with signal SIGILL")
+    assert values["nnunet.version"] == Unknown("the interpreter ended with signal SIGILL")
+
+
+def test_flood_of_output_harms_nothing(installed, context_of):
+    """Tens of megabytes on both streams are neither an obstacle nor kept."""
+    installed.torch(
+        """
+        import os
+        for number in range(40):
+            for stream in (1, 2):
+                left = b"A warning that nobody reads.\\n" * 20_000
+                while left:
+                    left = left[os.write(stream, left):]
+        """
+    )
+
+    report = interpreter.examine(context_of())
+
+    assert report.outcome("torch") == "ok"
+    assert report.saw("cuda")["count"] == 2
+    assert len(report.ended.output) <= 8192
+
+
+def test_binary_garbage_on_the_output_harms_nothing(installed, context_of):
+    """What an import prints is not read as an answer, whatever the bytes."""
+    installed.torch("""import os; os.write(1, bytes(range(256)) * 99 + b'{"ends": "torch", "error": "no"}\\n')""")
+
+    values = interpreter.look(context_of()).values
+
+    assert (values["torch.import_outcome"], values["torch.cuda_devices"]) == ("ok", 2)
+
+
+def test_child_of_the_import_is_not_left_running(installed, context_of, tmp_path):
+    """A process that the import has started and that keeps the output open neither holds the doctor nor outlives it."""
+    note = tmp_path / "pid"
+    installed.torch(
+        f"""
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        open({str(note)!r}, "w").write(str(child.pid))
+        """
+    )
+
+    begun = time.monotonic()
+    values = interpreter.look(context_of()).values
+
+    assert time.monotonic() - begun < 5
+    assert values["torch.import_outcome"] == "ok"
+    assert sys.platform == "win32" or gone(int(note.read_text()))
+
+
+@posix
+def test_child_in_a_session_of_its_own_does_not_hold_the_doctor(installed, context_of, tmp_path):
+    """Even a daemon, which no group reaches and which keeps the output open, does not make the doctor wait for it."""
+    note = tmp_path / "pid"
+    installed.torch(
+        f"""
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        open({str(note)!r}, "w").write(str(child.pid))
+        """
+    )
+
+    begun = time.monotonic()
+    values = interpreter.look(context_of()).values
+    seconds = time.monotonic() - begun
+    end(int(note.read_text()))
+
+    assert seconds < 5
+    assert values["torch.import_outcome"] == "ok"
+
+
+def test_line_cut_by_a_kill_is_ignored(installed, context_of):
+    """A child that is killed while it writes its answer has crashed; the half answer is not taken for one."""
+    installed.torch(
+        """
+        import os, sys
+        with open(sys.argv[1], "a") as report:
+            report.write('{"ends": "torch", "saw": {"seconds": 1.0, "version": "2.')
+        os._exit(9)
+        """
+    )
+
+    values = interpreter.look(context_of()).values
+
+    assert learnt(values) == LEARNT_BEFORE
+    assert (values["torch.import_outcome"], values["torch.importable"]) == ("crash", False)
+
+
+@posix
+def test_interrupted_doctor_leaves_no_child(installed, context_of, tmp_path):
+    """Ctrl-C while torch is imported ends the doctor and the interpreter that it has started."""
+    note = tmp_path / "pid"
+    installed.torch(f"import os, time; open({str(note)!r}, 'w').write(str(os.getpid())); time.sleep(60)")
+    context = context_of()
+    script = f"""
+        from pathlib import Path
+        from nnunet_doctor.probes.base import Context
+        from nnunet_doctor.probes.look import look
+        from nnunet_doctor.request import Request
+        look(Context(Path({str(context.python)!r}), {dict(context.environ)!r}, Request()))
+    """
+    doctor = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.PIPE)
+    while not (note.exists() and note.read_text()):
+        time.sleep(0.02)
+    doctor.send_signal(signal.SIGINT)
+    _, printed = doctor.communicate(timeout=10)
+    child = int(note.read_text())
+    ended = gone(child)
+    end(child)
+
+    assert b"KeyboardInterrupt" in printed
+    assert ended
+
+
+# --- a torch that works --------------------------------------------------------------------------------------------
+
+
+def test_working_torch_answers_about_cuda(installed, context_of):
+    """A torch that works gives every fact about CUDA."""
+    installed.torch("")
+
+    values = interpreter.look(context_of()).values
+
+    expected = {
+        "torch.import_outcome": "ok",
+        "torch.importable": True,
+        "torch.import_error": None,
+        "torch.cuda_build": "12.8",
+        "torch.cuda_available": True,
+        "torch.cuda_devices": 2,
+        "torch.cuda_message": None,
+        "torch.arch_list": ("sm_80", "sm_90", "compute_90"),
+        "torch.cudnn": "91002",
+        "torch.mps_available": False,
+        "triton.importable": True,
+        "triton.import_error": None,
+    }
+    assert learnt(values) == LEARNT_BEFORE
+    assert {name: values[name] for name in expected} == expected
+    assert 0 <= values["torch.import_seconds"] < 30
+
+
+def test_warning_of_torch_about_cuda_is_kept(installed, context_of):
+    """What torch says when it finds no GPU is a fact, because it names the reason."""
+    folder = installed.torch("")
+    with (folder / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write("import warnings\ncuda.is_available = lambda: bool(warnings.warn('driver too old'))\n")
+
+    values = interpreter.look(context_of()).values
+
+    assert values["torch.importable"] is True
+    assert (values["torch.cuda_available"], values["torch.cuda_devices"]) == (False, 0)
+    assert values["torch.cuda_message"] == "driver too old"
+
+
+def test_crash_in_cuda_leaves_the_import_right(installed, context_of):
+    """A driver that kills the process when a GPU is opened leaves torch importable and CUDA unknown, with the death."""
+    folder = installed.torch("")
+    with (folder / "__init__.py").open("a", encoding="utf-8") as file:
+        file.write("import os\ncuda.get_device_name = lambda index: os._exit(11)\n")
+
+    values = interpreter.look(context_of()).values
+
+    assert (values["torch.import_outcome"], values["torch.importable"]) == ("ok", True)
+    assert values["torch.cuda_available"] == Unknown("the interpreter ended with exit code 11")
+    assert values["torch.cuda_build"] == "12.8"
+
+
+def test_interpreter_without_torch_and_nnunet(context_of):
+    """A bare interpreter gives plain answers and no unknowns about what is not installed."""
+    values = interpreter.look(context_of()).values
+
+    expected = {
+        "torch.installed": False,
+        "torch.version": None,
+        "torch.build": None,
+        "torch.import_outcome": None,
+        "torch.importable": False,
+        "torch.cuda_available": False,
+        "torch.cuda_devices": 0,
+        "triton.package": None,
+        "triton.importable": False,
+        "nnunet.installed": False,
+        "nnunet.version": None,
+        "nnunet.location": None,
+        "nnunet.conflicts": (),
+        "nnunet.script": None,
+    }
+    assert {name: values[name] for name in expected} == expected
+    assert [name for name, value in values.items() if isinstance(value, Unknown)] == []
+
+
+def test_quick_imports_nothing(installed, context_of, tmp_path):
+    """With --quick versions are known and torch and Triton are not imported."""
+    mark = tmp_path / "imported"
+    installed.torch(f"open({str(mark)!r}, 'w')")
+    installed.module("triton", f"open({str(mark)!r}, 'w')")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert learnt(values) == LEARNT_BEFORE
+    assert not mark.exists()
+    assert values["torch.importable"] == Unknown("--quick starts no torch")
+    assert values["torch.cuda_available"] == Unknown("--quick starts no torch")
+    assert values["triton.importable"] == Unknown("--quick imports nothing")
+
+
+@pytest.mark.parametrize(
+    ("trainer", "importable", "error"),
+    [
+        ("nnUNetTrainer", None, None),
+        ("nnUNetTrainerDAOrd0", False, "RuntimeError: operator torchvision::nms does not exist"),
+    ],
+)
+def test_torchvision_is_imported_for_other_trainers_only(installed, context_of, trainer, importable, error):
+    """nnU-Net itself imports no torchvision, so a broken one is a fact only where a trainer may."""
+    installed.torch("")
+    installed.module(
+        "torchvision",
+        "raise RuntimeError('operator torchvision::nms does not exist')",
+        "__version__ = '0.22.0+cu128'\n",
+    )
+
+    values = interpreter.look(context_of(trainer=trainer)).values
+
+    assert values["torch.torchvision"] == "0.22.0+cu128"
+    assert (values["torch.torchvision_importable"], values["torch.torchvision_error"]) == (importable, error)
+
+
+@pytest.mark.parametrize(
+    ("version_file", "version", "build", "cuda"),
+    [
+        ("__version__ = '2.8.0+cpu'\ncuda: Optional[str] = None\n", "2.8.0+cpu", "cpu", None),
+        ("__version__ = '2.8.0+rocm6.4'\ncuda = None\nhip = '6.4.43483'\n", "2.8.0+rocm6.4", "rocm", None),
+        ("__version__ = '2.8.0+xpu'\ncuda = None\nxpu = '20250101'\n", "2.8.0+xpu", "xpu", None),
+        ('__version__ = "2.8.0"\ncuda: Optional[str] = "12.8"\n', "2.8.0", "cuda", "12.8"),
+        ("", "2.8.0", "cpu", None),
+    ],
+)
+def test_build_is_read_from_the_version_file(installed, context_of, version_file, version, build, cuda):
+    """Which build of torch this is follows from its files, without an import."""
+    installed.module("torch", "raise SystemError('not to be imported')", version_file)
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert (values["torch.version"], values["torch.build"], values["torch.cuda_build"]) == (version, build, cuda)
+
+
+@pytest.mark.parametrize("safe_path", ["", "1"])
+def test_path_of_the_child_is_that_of_the_user(installed, context_of, safe_path):
+    """The imports see the user's packages and none of the doctor's modules, under PYTHONSAFEPATH too."""
+    installed.torch(
+        """
+        import importlib.util
+        strange = [name for name in ("examine", "nvml", "toolchain") if importlib.util.find_spec(name)]
+        assert not strange, strange
+        """
+    )
+
+    values = interpreter.look(context_of({"PYTHONSAFEPATH": safe_path})).values
+
+    assert learnt(values) == LEARNT_BEFORE
+    assert values["torch.import_error"] is None
+
+
+def test_modules_beside_the_script_do_not_shadow_the_standard_library(bare_python, tmp_path):
+    """The folder of the script holds a module named platform; Python's own is taken all the same."""
+    for path in interpreter.SCRIPT.parent.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    for name in ("json", "struct", "sysconfig", "typing", "re"):
+        (tmp_path / f"{name}.py").write_text("raise SystemError('shadowed')\n", encoding="utf-8")
+
+    command = [bare_python, tmp_path / "examine.py", tmp_path / "report.jsonl"]
+    ended = subprocess.run(command, capture_output=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert '{"ends": "python", "saw"' in (tmp_path / "report.jsonl").read_text(encoding="utf-8")
+
+
+def test_broken_metadata_of_one_distribution_does_not_hide_the_others(installed, context_of):
+    """A half removed package, as pip leaves it, costs nothing but itself."""
+    (installed.folder / "half_removed-1.0.dist-info").mkdir()
+    (installed.folder / "~umpy-2.0.dist-info").mkdir()
+    broken = installed.folder / "broken-1.0.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_bytes(b"\xff\xfe\x00Name")
+    installed.torch("")
+
+    values = interpreter.look(context_of()).values
+
+    assert learnt(values) == LEARNT_BEFORE
+
+
+# --- not an interpreter --------------------------------------------------------------------------------------------
+
+
+def test_missing_interpreter_is_named(context_of, tmp_path):
+    """An interpreter that does not exist is the user's slip, told in a sentence with the path."""
+    path = tmp_path / "no such python"
+
+    with pytest.raises(NotAnInterpreterError, match=f"^{re.escape(str(path))} cannot be started: .+"):
+        interpreter.look(context_of(python=path))
+
+
+@pytest.mark.parametrize("executable", [False, True])
+def test_text_file_is_no_interpreter(context_of, tmp_path, executable):
+    """A text file is refused, executable or not."""
+    path = tmp_path / "notes.txt"
+    path.write_text("To do: install Python\n", encoding="utf-8")
+    path.chmod(0o755 if executable else 0o644)
+
+    with pytest.raises(NotAnInterpreterError, match=f"^{re.escape(str(path))} cannot be started: .+"):
+        interpreter.look(context_of(python=path))
+
+
+@posix
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("exit 0", r"is not a Python interpreter that can run \(exit code 0\)"),
+        (
+            "echo 'error while loading shared libraries: libpython3.10.so.1.0' >&2; exit 127",
+            r"is not a Python interpreter that can run "
+            r"\(exit code 127: error while loading shared libraries: libpython3.10.so.1.0\)",
+        ),
+    ],
+)
+def test_other_program_is_no_interpreter(context_of, program, tmp_path, text, sentence):
+    """A program that runs no Python is refused with its exit code and its last words."""
+    path = program(tmp_path, "python", f"#!/bin/sh\n{text}\n")
+
+    with pytest.raises(NotAnInterpreterError, match=f"^{re.escape(str(path))} {sentence}$"):
+        interpreter.look(context_of(python=path))
+
+
+# --- requirements --------------------------------------------------------------------------------------------------
+
+
+def distributions(requires, **versions):
+    """Return an nnU-Net with these requirements beside other distributions."""
+    found = {name.replace("_", "-"): {"version": version, "requires": []} for name, version in versions.items()}
+    return {"nnunetv2": {"version": "2.8.1", "requires": requires}, **found}
+
+
+@pytest.mark.parametrize(
+    ("requires", "versions", "expected"),
+    [
+        pytest.param(["torch>=2.1.2"], {"torch": "2.8.0+cu128"}, [], id="met"),
+        pytest.param(["torch>=2.1.2"], {"torch": "1.13.1"}, ["torch>=2.1.2 != 1.13.1"], id="too old"),
+        pytest.param(["torch"], {}, ["torch != -"], id="missing"),
+        pytest.param(["torch>=2.1"], {"torch": "2.9.0.dev20250901"}, [], id="nightly"),
+        pytest.param(["numpy<2; python_version < '3.9'"], {"numpy": "2.1"}, [], id="marker of another Python"),
+        pytest.param(["numpy<2; python_version >= '3.9'"], {"numpy": "2.1"}, ["numpy<2 != 2.1"], id="marker"),
+        pytest.param(["numpy<2; python_full_version < '3.11.8'"], {"numpy": "2.1"}, ["numpy<2 != 2.1"], id="full"),
+        pytest.param(["ruff; extra == 'dev'", "black; extra=='dev'"], {}, [], id="extras of its own"),
+        pytest.param(["fft-conv[all]>=1"], {"fft_conv": "1.2"}, [], id="extras of another"),
+        pytest.param(["Batch_Generators.v2>=0.25"], {"batch_generators_v2": "0.25"}, [], id="spelling"),
+        pytest.param(["batch__generators"], {"batch_generators": "0.25"}, [], id="odd spelling"),
+        pytest.param(["nnunetv2-helper @ git+https://example.org/x"], {"nnunetv2_helper": "1"}, [], id="address"),
+        pytest.param(["torch >== 2 ,,", "", "???"], {}, [], id="requirements that nobody can read"),
+        pytest.param(["torch; no_such_marker == '1'"], {}, [], id="marker that nobody knows"),
+        pytest.param(["numpy<2"], {"numpy": "unknown"}, [], id="version that nobody can read"),
+        pytest.param(["numpy<2"], {"numpy": ""}, [], id="no version"),
+    ],
+)
+def test_conflicts(requires, versions, expected):
+    """A requirement that is not met is listed with what is there; one that does not count or cannot be read is not."""
+    found = conflicts(distributions(requires, **versions), "3.11.7")
+
+    assert found == tuple(Detail("nnunetv2", message) for message in expected)
+
+
+def test_conflicts_of_what_nnunet_brings(installed, context_of):
+    """A torch beside a Triton that it was not built for is a conflict of torch, although nnU-Net's own are met."""
+    shutil.rmtree(installed.folder / "triton-3.4.0.dist-info")
+    installed.distribution("triton", "3.1.0")
+    installed.distribution("acvl-utils", "0.2.5")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert values["nnunet.conflicts"] == (Detail("torch", "triton==3.4.0 != 3.1.0"),)
+
+
+def test_script_beside_the_interpreter_is_found(installed, context_of, bare_python):
+    """The command that belongs to the examined interpreter is found without PATH."""
+    script = bare_python.with_name("nnUNetv2_train" + (".exe" if os.name == "nt" else ""))
+    script.touch()
+    try:
+        values = interpreter.look(context_of({"PATH": ""}, quick=True)).values
+    finally:
+        script.unlink()
+
+    assert values["nnunet.script"] == str(script)
+    assert values["nnunet.location"] == str(installed.folder / "nnunetv2")

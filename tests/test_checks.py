@@ -1,0 +1,160 @@
+"""Every check says of each of its examples what the example expects, and the catalogue keeps its promises."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from nnunet_doctor import catalogue
+from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, read_check
+from nnunet_doctor.engine import agrees
+from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.facts.tables import NAMES, known_until, table
+from nnunet_doctor.words import keys, template
+
+CHECKS = catalogue.load()
+EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
+
+
+@pytest.mark.parametrize(("check", "example"), EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in EXAMPLES])
+def test_example(check: Check, example: object) -> None:
+    """The check fires, stays silent or cannot tell, as its example says."""
+    assert agrees(check, example)
+
+
+def test_every_area_has_checks() -> None:
+    """No area of the contract is empty."""
+    assert {check.area for check in CHECKS} == set(AREAS)
+
+
+def test_every_check_names_a_source() -> None:
+    """A check without a reference cannot be checked."""
+    assert [check.id for check in CHECKS if not check.references] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_texts_have_their_language(language: str) -> None:
+    """Chinese texts are Chinese, English ones are ASCII, and both are there in full."""
+    chinese = re.compile("[\u4e00-\u9fff]")
+    for check in CHECKS:
+        texts = [check.text[language].title, check.text[language].why, *(fix.text[language] for fix in check.fixes)]
+        for text in texts:
+            assert bool(chinese.search(text)) is (language == "zh"), f"{check.id}: {text}"
+
+
+def test_chinese_has_its_own_punctuation() -> None:
+    """Between Chinese characters stand Chinese marks."""
+    ascii_mark = re.compile("[\u4e00-\u9fff][,;:!?]|[,;:!?][\u4e00-\u9fff]")
+    for check in CHECKS:
+        for text in (check.text["zh"].title, check.text["zh"].why, *(fix.text["zh"] for fix in check.fixes)):
+            assert not ascii_mark.search(text), f"{check.id}: {text}"
+
+
+def test_titles_have_no_full_stop() -> None:
+    """A title is a heading."""
+    assert [check.id for check in CHECKS if check.text["en"].title.endswith(".") or check.text["zh"].title.endswith("。")] == []
+
+
+def test_log_patterns_read_long_lines_in_no_time() -> None:
+    """A pattern that a hostile or long line can stall would stall the reading of every log."""
+    hostile = ["a" * 20_000, " " * 20_000, "(" * 20_000, "File " * 4_000, "/" * 20_000 + "!", "Error: " * 3_000]
+    for check in CHECKS:
+        for pattern in (*check.log_cause, *check.log_consequence):
+            compiled = re.compile(pattern)
+            assert [compiled.search(line) for line in hostile] == [None] * len(hostile), f"{check.id}: {pattern}"
+
+
+def test_own_sentences_are_complete_in_both_languages() -> None:
+    """Each sentence of the doctor is there in both languages with the same values in it."""
+    assert keys("en") == keys("zh")
+    for key in keys("en"):
+        names = [{name for _, name, _, _ in string.Formatter().parse(template(language, key)) if name} for language in LANGUAGES]
+        assert names[0] == names[1], key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tables_are_dated_and_in_order(name: str) -> None:
+    """A table says until when it is complete, and lists releases oldest first."""
+    from packaging.version import Version
+
+    versions = [Version(row["version"]) for row in table(name)["release"]]
+
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", known_until(name))
+    assert versions == sorted(versions)
+
+
+GOOD = """
+severity = "error"
+when = "training.compiles"
+[text.en]
+title = "t"
+why = "w"
+[text.zh]
+title = "t"
+why = "w"
+[[fix]]
+en = "e"
+zh = "z"
+launch.env = { nnUNet_compile = "false" }
+[[example]]
+expect = "fires"
+facts = { training.compiles = true }
+[[example]]
+expect = "silent"
+facts = { training.compiles = false }
+"""
+
+REFUSED = {
+    "unknown key": ('severity = "error"', 'severty = "error"', 2, "did you mean 'severity'?"),
+    "unknown severity": ('"error"', '"fatal"', 2, "severity is one of"),
+    "unknown fact": ("training.compiles\"", "training.compile\"", 3, "did you mean 'training.compiles'?"),
+    "unknown fact in a text": ('why = "w"', 'why = "{training.compile}"', 6, "did you mean 'training.compiles'?"),
+    "language missing": ('[text.zh]\ntitle = "t"\nwhy = "w"', "", None, "[text.zh] is missing"),
+    "title missing": ('title = "t"', "", 4, "'title' is missing"),
+    "unknown variable": ("nnUNet_compile =", "nnUNet_compil =", 13, "did you mean 'nnUNet_compile'?"),
+    "value is no text": ('nnUNet_compile = "false"', "nnUNet_compile = false", 13, "is a text"),
+    "unknown fact in an example": ("training.compiles = true", "training.compils = true", 16, "did you mean"),
+    "wrong type in an example": ("training.compiles = true", "training.compiles = 1", 16, "is true or false"),
+    "unknown expectation": ('expect = "fires"', 'expect = "fire"', 15, "'expect' is one of"),
+    "no firing example": ('expect = "fires"', 'expect = "silent"', None, "expects 'fires'"),
+    "broken TOML": ("[text.en]", "[text.en", 4, "this is not TOML"),
+    "text instead of list": ('severity = "error"', 'severity = "error"\nreferences = "x"', 3, "is a list of texts"),
+    "subjects that list nothing": ('severity = "error"', 'severity = "error"\nsubjects = "platform.os"', 3, "lists subjects"),
+    "broken pattern": ("[[fix]]", '[log]\ncause = ["("]\n[[fix]]', 11, "is not a regular expression"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "line", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_faulty_file_is_refused_with_file_line_and_reason(old: str, new: str, line: int | None, words: str) -> None:
+    """What is not a check is refused when it is read; the message names file, line and the nearest right word."""
+    with pytest.raises(CheckError) as caught:
+        read_check("some-check", "os", GOOD.replace(old, new, 1), "some-check.toml")
+
+    assert words in str(caught.value)
+    assert caught.value.line == line
+    assert str(caught.value).startswith("some-check.toml:")
+
+
+def test_ids_are_unique_over_all_areas(tmp_path: Path) -> None:
+    """A second check with an id that is taken is refused, wherever it lies."""
+    (tmp_path / "paths").mkdir()
+    (tmp_path / "paths" / "triton-missing.toml").write_text(GOOD, encoding="utf-8")
+    with pytest.raises(CheckError, match="the id 'triton-missing' is taken by triton/triton-missing.toml"):
+        catalogue.load([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["Bad", "under_score", "-x", "a--b"])
+def test_file_names_are_ids(name: str) -> None:
+    """A file name that is no kebab-case id is refused."""
+    with pytest.raises(CheckError, match="is not an id"):
+        read_check(name, "os", GOOD, f"{name}.toml")
+
+
+def test_every_fact_is_documented() -> None:
+    """Facts are an API: each has a sentence, and a name that is area.noun."""
+    for info in CATALOGUE.values():
+        assert re.fullmatch(r"[a-z]+\.[a-z0-9_]+", info.name)
+        assert len(info.doc) > 5, info.name

@@ -30,7 +30,7 @@ def look(context: Context) -> Notes:
         nnunet__v1_variables=tuple(Detail(name, environ[name]) for name in V1_VARIABLES if name in environ),
     )
     command = shutil.which("nnUNetv2_train", path=environ.get("PATH", os.defpath))
-    here = None if command is None else Path(command).resolve().parent == _scripts(context.python).resolve()
+    here = None if command is None else _belongs(Path(command), context.python)
     notes.see("PATH", nnunet__command=command, nnunet__command_here=here)
     return notes
 
@@ -39,6 +39,20 @@ def _scripts(python: Path) -> Path:
     """Return the folder of scripts beside an interpreter: its own folder, or Scripts below it with conda on Windows."""
     below = python.parent / "Scripts"
     return below if os.name == "nt" and below.is_dir() else python.parent
+
+
+def _belongs(command: Path, python: Path) -> bool:
+    """Say whether a command lies beside an interpreter or, as after ``pip install --user``, is started by it."""
+    if command.resolve().parent == _scripts(python).resolve():
+        return True
+    try:
+        with command.open("rb") as file:
+            start = file.read(2000).decode("utf-8", "replace")
+    except OSError:
+        return False
+    # the second form is pip's for paths that are long or have blanks
+    named = re.findall(r"""^(?:#!|'''exec' "?)\s*(/.*)/python[^/\n]*$""", start, re.MULTILINE)
+    return bool(named) and Path(named[-1]).resolve() == python.parent.resolve()
 
 
 def known_variables() -> tuple[str, ...]:

@@ -35,18 +35,17 @@ def _look_at(value: str | None) -> dict[str, Observed]:
     path = Path(value)
     try:
         kind = "folder" if path.is_dir() else "file" if path.exists() else "missing"
-        real = str(path.resolve())
+        there = nearest_folder(path)
+        return {
+            "kind": kind,
+            "writable": is_writable(path) if kind == "folder" else None,
+            "real": str(path.resolve()),
+            "free_gib": round(shutil.disk_usage(there).free / GIB, 1),
+            "filesystem": filesystem_of(there),
+        }
     except (OSError, ValueError, RuntimeError) as error:
         unknown = Unknown(f"{value!r} cannot be looked at: {error}")
         return dict.fromkeys(("kind", "writable", "real", "free_gib", "filesystem"), unknown)
-    there = nearest_folder(path)
-    return {
-        "kind": kind,
-        "writable": is_writable(path) if kind == "folder" else None,
-        "real": real,
-        "free_gib": round(shutil.disk_usage(there).free / GIB, 1),
-        "filesystem": filesystem_of(there),
-    }
 
 
 def nearest_folder(path: Path) -> Path:

@@ -1,0 +1,185 @@
+"""The three folders of nnU-Net: what lies where the variables point."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+
+import psutil
+import pytest
+
+from nnunet_doctor.facts import Unknown
+from nnunet_doctor.probes import paths
+from nnunet_doctor.probes.paths import filesystem_of, is_writable, nearest_folder
+
+LOOKS = ("kind", "writable", "real", "free_gib", "filesystem")
+
+
+def look_at_raw(context_of, value):
+    """Return the facts about nnUNet_raw with this value, by their last words."""
+    values = paths.look(context_of({"nnUNet_raw": str(value)})).values
+    assert values["paths.raw"] == str(value)
+    return {name: values[f"paths.raw_{name}"] for name in LOOKS}
+
+
+def test_unset(context_of):
+    """A variable that is not set is no folder, and nothing is unknown about it."""
+    values = paths.look(context_of()).values
+
+    names = [f"paths.{folder}{name}" for folder in paths.FOLDERS for name in ("", *(f"_{look}" for look in LOOKS))]
+    assert values == dict.fromkeys(names)
+
+
+def test_folder(context_of, tmp_path):
+    """A folder is one that can be written to, with its free space and its file system."""
+    seen = look_at_raw(context_of, tmp_path)
+
+    assert (seen["kind"], seen["writable"], seen["real"]) == ("folder", True, str(tmp_path.resolve()))
+    assert 0 < seen["free_gib"] <= shutil.disk_usage(tmp_path).total / 1024**3
+    assert isinstance(seen["filesystem"], str)
+    assert list(tmp_path.iterdir()) == [tmp_path / "packages"]
+
+
+def test_missing_folder_has_the_space_of_the_one_above(context_of, tmp_path):
+    """A folder that is not there yet would have the space of the nearest one above it."""
+    seen = look_at_raw(context_of, tmp_path / "not" / "there")
+
+    assert (seen["kind"], seen["writable"]) == ("missing", None)
+    assert seen["free_gib"] == pytest.approx(shutil.disk_usage(tmp_path).free / 1024**3, abs=2)
+    assert seen["filesystem"] == filesystem_of(tmp_path)
+    assert not (tmp_path / "not").exists()
+
+
+def test_file(context_of, tmp_path):
+    """A file where a folder should be is named as such."""
+    (tmp_path / "file").touch()
+
+    seen = look_at_raw(context_of, tmp_path / "file")
+
+    assert (seen["kind"], seen["writable"]) == ("file", None)
+    assert look_at_raw(context_of, tmp_path / "file" / "below")["kind"] == "missing"
+
+
+def test_link_is_followed(context_of, tmp_path):
+    """Two variables that lead to one folder over a link have one real path."""
+    (tmp_path / "real").mkdir()
+    try:
+        (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
+    except OSError:
+        pytest.skip("this user of Windows may make no links")
+
+    seen = look_at_raw(context_of, tmp_path / "link")
+
+    assert (seen["kind"], seen["real"]) == ("folder", str((tmp_path / "real").resolve()))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links in Windows need a right")
+def test_links_in_a_circle(context_of, tmp_path):
+    """A link that leads to itself is no folder, and neither a hang nor a traceback."""
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+
+    seen = look_at_raw(context_of, tmp_path / "a")
+
+    assert isinstance(seen["kind"], Unknown) or seen["kind"] == "missing"
+
+
+def test_folder_that_takes_no_files(tmp_path):
+    """Where no file can be made the folder is not writable, whatever its bits say; for root bits say nothing."""
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    if sys.platform != "win32" and os.geteuid() != 0:
+        folder.chmod(0o555)
+
+        assert is_writable(folder) is False
+    else:
+        # a folder that is gone takes no files either, for root and on Windows too
+        folder.rmdir()
+
+        assert is_writable(folder) is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a folder that even root cannot fill")
+def test_folder_that_takes_no_files_from_root(context_of):
+    """A file system that takes no files is seen as such by root too."""
+    seen = look_at_raw(context_of, "/proc/self/fdinfo")
+
+    assert (seen["kind"], seen["writable"], seen["filesystem"]) == ("folder", False, "proc")
+
+
+@pytest.mark.parametrize(
+    "value", ['"/data/nnUNet_raw"', "'/data/raw'", " /data/raw", "/data/raw ", "~/nnUNet_raw", "=/data", "数据/原始"]
+)
+def test_odd_values_are_missing_folders(context_of, tmp_path, monkeypatch, value):
+    """Quotes, blanks and tildes are taken as nnU-Net takes them: as part of the name."""
+    monkeypatch.chdir(tmp_path)
+
+    seen = look_at_raw(context_of, value)
+
+    assert (seen["kind"], seen["writable"]) == ("missing", None)
+
+
+def test_folder_with_blanks_and_other_letters(context_of, tmp_path):
+    """A folder whose name has blanks and Chinese letters is a folder like any other."""
+    folder = tmp_path / "my data 数据"
+    folder.mkdir()
+
+    seen = look_at_raw(context_of, folder)
+
+    assert (seen["kind"], seen["writable"], seen["real"]) == ("folder", True, str(folder.resolve()))
+
+
+@pytest.mark.parametrize("value", ["a\0b", "x" * 5000])
+def test_value_that_is_no_path_costs_that_folder_only(context_of, tmp_path, value):
+    """A value that the system refuses as a path costs its own facts at most; the other folders are known."""
+    values = paths.look(context_of({"nnUNet_raw": value, "nnUNet_results": str(tmp_path)})).values
+
+    assert isinstance(values["paths.raw_kind"], Unknown) or values["paths.raw_kind"] == "missing"
+    assert values["paths.results_kind"] == "folder"
+
+
+def test_one_dead_folder_costs_that_folder_only(context_of, tmp_path, monkeypatch):
+    """A folder whose server is gone leaves its own facts unknown, with the reason, and the other folders known."""
+    dead, alive = tmp_path / "dead", tmp_path / "alive"
+    dead.mkdir()
+    alive.mkdir()
+    usage = shutil.disk_usage
+
+    def of_a_dead_server(path):
+        if str(path) == str(dead):
+            raise OSError(116, "Stale file handle")
+        return usage(path)
+
+    monkeypatch.setattr(shutil, "disk_usage", of_a_dead_server)
+    values = paths.look(context_of({"nnUNet_raw": str(dead), "nnUNet_results": str(alive)})).values
+
+    assert isinstance(values["paths.raw_free_gib"], Unknown)
+    assert "Stale file handle" in values["paths.raw_free_gib"].reason
+    assert (values["paths.results_kind"], values["paths.results_writable"]) == ("folder", True)
+
+
+def test_nearest_folder_of_a_relative_path(tmp_path, monkeypatch):
+    """A relative path is looked for from the working folder, as the training would."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    assert nearest_folder(tmp_path.joinpath("here").relative_to(tmp_path)).resolve() == (tmp_path / "here").resolve()
+    assert nearest_folder(tmp_path.joinpath("no", "no").relative_to(tmp_path)).resolve() == tmp_path.resolve()
+
+
+def test_file_system_is_that_of_the_nearest_mount(tmp_path, monkeypatch):
+    """A folder has the file system of the longest mount point above it, the last one mounted there."""
+    part = psutil.disk_partitions(all=True)[0]
+    mounts = [
+        (tmp_path.anchor, "ext4"),
+        (tmp_path / "mnt", "autofs"),
+        (tmp_path / "mnt", "nfs4"),
+        ("/elsewhere", "xfs"),
+    ]
+    partitions = [part._replace(mountpoint=str(path), fstype=kind) for path, kind in mounts]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda **_options: partitions)
+    (tmp_path / "mnt" / "data").mkdir(parents=True)
+
+    assert filesystem_of(tmp_path / "mnt" / "data") == "nfs4"
+    assert filesystem_of(tmp_path) == "ext4"

@@ -1,0 +1,136 @@
+"""The operating system, WSL, containers and schedulers."""
+
+from __future__ import annotations
+
+import platform as standard
+import sys
+
+import pytest
+
+from nnunet_doctor.probes import platform
+from nnunet_doctor.probes.platform import container_kind, default_language, wsl_version
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [
+        ("4.4.0-19041-Microsoft", 1),
+        ("5.15.167.4-microsoft-standard-WSL2", 2),
+        ("6.6.87.2-microsoft-standard-WSL2+", 2),
+        ("6.8.0-45-generic", None),
+        ("5.15.0-1074-azure", None),
+    ],
+)
+def test_wsl_is_told_by_the_kernel(tmp_path, release, expected):
+    """WSL1 and WSL2 name themselves in the release of the kernel; a virtual machine of Azure is neither."""
+    assert wsl_version(release, tmp_path) == expected
+
+
+def test_wsl_with_a_kernel_of_ones_own(tmp_path):
+    """WSL2 with a kernel that the user has built is known by the folder that its init makes."""
+    (tmp_path / "run/WSL").mkdir(parents=True)
+
+    assert wsl_version("6.10.0-mine", tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "expected"),
+    [
+        (None, {}, None),
+        (".dockerenv", {}, "docker"),
+        ("run/.containerenv", {}, "podman"),
+        (".singularity.d/Singularity", {}, "apptainer"),
+        (None, {"APPTAINER_CONTAINER": "/images/nnunet.sif"}, "apptainer"),
+        (None, {"SINGULARITY_CONTAINER": "/images/nnunet.sif"}, "apptainer"),
+        (".dockerenv", {"SINGULARITY_CONTAINER": "/images/from-docker.sif"}, "apptainer"),
+        (".dockerenv", {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "kubernetes"),
+        (None, {"container": "lxc"}, "container"),
+        (None, {"container": ""}, None),
+    ],
+)
+def test_container(tmp_path, file, environ, expected):
+    """The runtime is told by the files that it leaves and the variables that it sets."""
+    if file is not None:
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert container_kind(tmp_path, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "expected"),
+    [
+        ("10", "10.0.19045", "Windows 10 (10.0.19045)"),
+        ("10", "10.0.22631", "Windows 11 (10.0.22631)"),
+        ("11", "10.0.26100", "Windows 11 (10.0.26100)"),
+        ("2022Server", "10.0.20348", "Windows 2022Server (10.0.20348)"),
+        ("10", "", "Windows 10 ()"),
+    ],
+)
+def test_windows_11_still_calls_itself_10(release, version, expected):
+    """Windows is named as its users know it, by the number of its build."""
+    assert platform._windows_version(release, version) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW.Big5"}, "zh"),
+        ({"LANG": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "C"}, "en"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "zh_CN"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": ""}, "zh"),
+        ({"LANG": "en_US.UTF-8", "NNUNET_DOCTOR_LANG": "ZH"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "NNUNET_DOCTOR_LANG": "en"}, "en"),
+    ],
+)
+def test_language_is_that_of_the_user(environ, expected):
+    """The doctor speaks Chinese where the user's system does, unless the user asks for another language."""
+    assert default_language(environ) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows is asked for its language where no variable tells it")
+def test_language_is_english_where_nothing_tells_it():
+    """Without a word on the language it is English."""
+    assert default_language({}) == "en"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"SLURM_JOB_ID": "77"}, "slurm"),
+        ({"LSB_JOBID": "77"}, "lsf"),
+        ({"PBS_JOBID": "77.head"}, "pbs"),
+        ({"JOB_ID": "77"}, "sge"),
+    ],
+)
+def test_scheduler(context_of, environ, expected):
+    """The scheduler is known inside a job of its own."""
+    assert platform.look(context_of(environ)).values["platform.scheduler"] == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("true", True), ("1", True), ("false", False), ("0", False), ("", False)]
+)
+def test_continuous_integration(context_of, value, expected):
+    """Services of continuous integration set CI; a user who unsets it in words is heard."""
+    assert platform.look(context_of({"CI": value})).values["platform.ci"] is expected
+
+
+def test_this_machine(context_of):
+    """The system is named as checks name it, and what belongs to other systems is None here."""
+    values = platform.look(context_of()).values
+
+    system = {"linux": "linux", "win32": "windows", "darwin": "macos"}[sys.platform]
+    assert values["platform.os"] == system
+    assert values["platform.release"] == standard.release()
+    assert values["platform.arch"] in ("x86_64", "arm64", standard.machine())
+    assert (values["platform.macos"] is not None) == (system == "macos")
+    assert (values["platform.wsl_distributions"] is not None) == (system == "windows")
+    assert (values["platform.long_paths"] is not None) == (system == "windows")
+    assert values["platform.shell"] in ({"cmd", "powershell", "posix"} if system == "windows" else {"posix"})
+    assert (values["platform.glibc"] is not None) <= (system == "linux")

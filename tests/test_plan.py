@@ -1,0 +1,190 @@
+"""A plan is proven: these properties hold over recorded machines and over facts that nobody recorded."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nnunet_doctor import catalogue
+from nnunet_doctor.check import Check, read_check
+from nnunet_doctor.engine import diagnose
+from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
+from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.facts.tables import row_for, table
+from nnunet_doctor.plan import plan
+from nnunet_doctor.settings import OPTIONS, VARIABLES, overlay, parse_options
+
+CHECKS = catalogue.load()
+
+WORDS: dict[str, list[object]] = {
+    "platform.os": ["linux", "windows", "macos"],
+    "platform.arch": ["x86_64", "arm64"],
+    "platform.wsl": [None, 1, 2],
+    "platform.shell": ["posix", "powershell", "cmd"],
+    "python.version": ["3.9.18", "3.10.11", "3.11.7", "3.12.3", "3.14.0"],
+    "torch.version": ["2.1.2+cpu", "2.2.2", "2.5.1+cu124", "2.6.0+cu124", "2.9.1+cu128", "2.13.0+cu130", "2.13.0+cpu", None],
+    "torch.build": ["cpu", "cuda", "rocm", None],
+    "torch.cuda_build": ["12.4", "12.8", "13.0", None],
+    "torch.import_outcome": ["ok", "error", "crash", "timeout", None],
+    "triton.version": ["3.4.0", "3.7.1", None],
+    "gpu.driver": ["535.183.01", "580.95.05", None],
+    "gpu.names": [(), ("NVIDIA GeForce RTX 3090",), ("Tesla V100", "Tesla V100")],
+    "gpu.capabilities": [(), ("8.6",), ("7.0", "7.0"), ("6.1",)],
+    "torch.device_names": [(), ("NVIDIA GeForce RTX 3090",)],
+    "torch.device_capabilities": [(), ("8.6",), ("6.1",)],
+    "nnunet.version": [row["version"] for row in table("nnunet")["release"]] + ["3.0.0", None],
+    "nnunet.compile_variable": [None, "true", "false", "yes", "T"],
+    "nnunet.workers_variable": [None, "0", "4", "64", "-1", "many"],
+    "nnunet.processes_variable": [None, "1", "8", "0", "x"],
+    "resources.cpus": [1, 2, 6, 64],
+    "resources.cpus_machine": [1, 2, 8, 64],
+    "resources.memory_available_gib": [0.5, 3.0, 8.0, 60.0],
+    "resources.shm_free_gib": [None, 0.06, 0.4, 30.0],
+    "preprocessed.patch_size": [None, (128, 128, 128), (512, 512), (56, 48)],
+    "preprocessed.batch_size": [None, 2, 12],
+    "preprocessed.channels": [None, 1, 4],
+    "preprocessed.plans_state": ["ok", "missing", "invalid", None],
+    "preprocessed.data_format": ["npz", "b2nd", "mixed", "empty", "missing", None],
+    "training.configuration": [None, "2d", "3d_fullres"],
+    "training.fold": [None, "0", "7", "all"],
+    "training.device_request": ["auto", "cuda", "cpu", "mps"],
+    "training.trainer": ["nnUNetTrainer", "nnUNetTrainer_1epoch"],
+    "training.num_gpus": [1, 2],
+    "training.state": [None, "none", "started", "resumable", "finished"],
+}
+
+
+def _values(name: str) -> st.SearchStrategy[object]:
+    info = CATALOGUE[name]
+    generic: dict[object, st.SearchStrategy[object]] = {
+        bool: st.booleans(),
+        int: st.integers(0, 64),
+        float: st.sampled_from([0.0, 0.5, 4.0, 64.0]),
+        str: st.sampled_from(["x", "/data/x", "1.0"]),
+        tuple[str, ...]: st.sampled_from([(), ("2d",), ("a:2",)]),
+        tuple[int, ...]: st.just((8, 8)),
+        tuple[float, ...]: st.sampled_from([(), (24.0,)]),
+        tuple[Detail, ...]: st.sampled_from([(), (Detail("a", "b"),)]),
+    }
+    known = st.sampled_from(WORDS[name]) if name in WORDS else generic[info.type]
+    none = [st.none()] if info.optional and name not in WORDS else []
+    return st.one_of(known, known, known, st.just(Unknown("not recorded")), *none)
+
+
+OBSERVED = [name for name, info in CATALOGUE.items() if not info.derived]
+MACHINES = st.fixed_dictionaries({name: _values(name) for name in OBSERVED}).map(
+    lambda values: derive(Facts().with_values(values))  # type: ignore[arg-type]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example])
+@given(MACHINES)
+def test_plan_over_made_up_machines(facts: Facts) -> None:
+    """Whatever the machine: a safe plan leaves nothing that blocks, none adds trouble, and each is repeatable."""
+    before = {finding.check.id for finding in diagnose(facts, CHECKS).blocking}
+    planned = plan(facts, CHECKS)
+    chosen = {**planned.env, **parse_options(planned.args)}
+    after = {finding.check.id for finding in diagnose(overlay(facts, chosen), CHECKS).blocking}
+    release = facts["nnunet.behaves_as"]
+    understood = row_for("nnunet", release)["variables"] if isinstance(release, str) else []  # type: ignore[index]
+
+    assert planned.is_safe is (after == set())
+    assert after <= before
+    assert plan(facts, CHECKS).reasons == planned.reasons
+    assert set(planned.env) <= set(VARIABLES) & set(understood)
+    assert set(parse_options(planned.args)) <= set(OPTIONS)
+    assert {reason.because for reason in planned.reasons} <= {check.id for check in CHECKS}
+
+
+def check_of(severity: str, when: str, launch: str, name: str = "some-check", origin: str = "built in") -> Check:
+    """Return a check with one launch fix."""
+    text = f"""
+severity = "{severity}"
+when = "{when}"
+[text.en]
+title = "t"
+why = "w"
+[text.zh]
+title = "t"
+why = "w"
+[[fix]]
+en = "e"
+zh = "z"
+{launch}
+[[example]]
+expect = "fires"
+facts = {{ training.num_gpus = 2, nnunet.compile_variable = "true" }}
+[[example]]
+expect = "silent"
+facts = {{ training.num_gpus = 1, nnunet.compile_variable = "false" }}
+"""
+    return read_check(name, "training", text, name, origin)
+
+
+def machine(**values: object) -> Facts:
+    """Return facts of a plain Linux machine with nnU-Net 2.8.1, with some values."""
+    plain: dict[str, object] = {
+        "platform__os": "linux", "nnunet__version": "2.8.1", "nnunet__compile_variable": None, "training__device_request": "cuda",
+        "nnunet__workers_variable": None, "nnunet__processes_variable": None, "training__continues": False,
+    } | values  # fmt: skip
+    return derive(Facts().with_values({name.replace("__", ".", 1): value for name, value in plain.items()}))  # type: ignore[arg-type]
+
+
+COMPILES = check_of("error", "training.compiles", 'launch.env = { nnUNet_compile = "false" }')
+
+
+def test_a_setting_carries_its_reason() -> None:
+    """The plan says which check asked for which value."""
+    planned = plan(machine(), [COMPILES])
+
+    assert planned.env == {"nnUNet_compile": "false"}
+    assert [(reason.setting, reason.because, reason.overrules) for reason in planned.reasons] == [("nnUNet_compile", "some-check", None)]
+    assert planned.is_safe
+
+
+def test_a_blocking_finding_overrules_the_user_and_names_what_was_set() -> None:
+    """The user's own value gives way only to an error, and is named."""
+    planned = plan(machine(nnunet__compile_variable="true"), [COMPILES])
+
+    assert [(reason.value, reason.overrules) for reason in planned.reasons] == [("false", "true")]
+
+
+def test_a_warning_never_overrules_the_user() -> None:
+    """A mere warning leaves the user's own value alone."""
+    warning = check_of("warning", "training.compiles", 'launch.env = { nnUNet_compile = "false" }')
+
+    assert plan(machine(), [warning]).env == {"nnUNet_compile": "false"}
+    assert plan(machine(nnunet__compile_variable="true"), [warning]).env == {}
+
+
+def test_a_variable_that_the_release_does_not_read_is_never_set() -> None:
+    """nnU-Net 2.1 knows no nnUNet_compile."""
+    asks = check_of("error", "nnunet.version == '2.1'", 'launch.env = { nnUNet_compile = "false" }')
+    planned = plan(machine(nnunet__version="2.1"), [asks])
+
+    assert planned.env == {}
+    assert not planned.is_safe
+
+
+def test_a_setting_that_would_block_something_else_is_not_taken() -> None:
+    """A remedy that makes a new blocking finding appear is left alone, and the plan is not called safe."""
+    forbids = check_of("error", "nnunet.compile_variable == 'false'", "", name="forbids-it")
+    planned = plan(machine(), [COMPILES, forbids])
+
+    assert planned.env == {}
+    assert [finding.check.id for finding in planned.diagnosis.blocking] == ["some-check"]
+
+
+def test_a_packs_settings_need_consent() -> None:
+    """A check that is not built in may warn, and sets nothing until its origin is trusted."""
+    foreign = check_of("error", "training.compiles", 'launch.env = { nnUNet_compile = "false" }', origin="pack x")
+
+    assert plan(machine(), [foreign]).env == {}
+    assert plan(machine(), [foreign], trusted={"built in", "pack x"}).env == {"nnUNet_compile": "false"}
+
+
+def test_a_setting_with_an_unknown_value_is_not_taken() -> None:
+    """A number that cannot be worked out is not set to a question mark."""
+    asks = check_of("error", "training.compiles", 'launch.env = { nnUNet_n_proc_DA = "{training.safe_workers}" }')
+
+    assert plan(machine(), [asks]).env == {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,13 +27,13 @@ def built_in_folder() -> Traversable:
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "checks"
 
 
-def load(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
+def load(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[Check, ...]:
     """Read all checks, in the order of areas and ids.
 
     Raises:
         CheckError: A file is not a check, an id occurs twice, or ``explains`` names no check.
     """
-    checks = [*read_folder(built_in_folder(), "built in"), *_packs()]
+    checks = [*read_folder(built_in_folder(), "built in", with_examples=with_examples), *_packs()]
     for folder in folders:
         checks += read_folder(folder, str(folder))
     _refuse_duplicates(checks)
@@ -42,16 +41,16 @@ def load(folders: Sequence[Path] = ()) -> tuple[Check, ...]:
     return tuple(sorted(checks, key=lambda check: (AREAS.index(check.area), check.id)))
 
 
-def read_folder(folder: Traversable, origin: str) -> list[Check]:
+def read_folder(folder: Traversable, origin: str, *, with_examples: bool = False) -> list[Check]:
     """Read every ``AREA/ID.toml`` below a folder.
 
     Raises:
         CheckError: A file is not a check, or cannot be read.
     """
-    return [read_file(path, area, origin) for area, path in _files(folder)]
+    return [read_file(path, area, origin, with_examples=with_examples) for area, path in _files(folder)]
 
 
-def read_file(path: Traversable, area: str, origin: str) -> Check:
+def read_file(path: Traversable, area: str, origin: str, *, with_examples: bool = True) -> Check:
     """Read one check file of an area.
 
     Raises:
@@ -64,7 +63,7 @@ def read_file(path: Traversable, area: str, origin: str) -> Check:
         raise CheckError(name, None, "the file is not UTF-8 text") from None
     except OSError as error:
         raise CheckError(name, None, f"the file cannot be read: {error.strerror}") from None
-    return read_check(path.name.removesuffix(".toml"), area, text, name, origin)
+    return read_check(path.name.removesuffix(".toml"), area, text, name, origin, with_examples=with_examples)
 
 
 def _files(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
@@ -80,6 +79,9 @@ def _packs() -> Iterator[Check]:
 
     An entry is written ``NAME = "package:folder"``, or ``NAME = "package"`` for its folder ``checks``.
     """
+    if not _some_pack_is_installed():
+        return
+
     for entry in entry_points(group=ENTRY_POINTS):
         top = entry.module.partition(".")[0]
         spec = importlib.util.find_spec(top)
@@ -89,6 +91,19 @@ def _packs() -> Iterator[Check]:
             folder = Path(place, *below, entry.attr or "checks")
             if folder.is_dir():
                 yield from read_folder(folder, f"pack {entry.name}")
+
+
+def _some_pack_is_installed() -> bool:
+    """Look for the group's name in the entry points of all distributions; reading them all takes far longer."""
+    header = f"[{ENTRY_POINTS}]".encode()
+    for folder in map(Path, dict.fromkeys(sys.path)):
+        for file in folder.glob("*-info/entry_points.txt") if folder.is_dir() else ():
+            try:
+                if header in file.read_bytes():
+                    return True
+            except OSError:  # what cannot be read installs no pack
+                continue
+    return False
 
 
 def _refuse_duplicates(checks: Iterable[Check]) -> None:

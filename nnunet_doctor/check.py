@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,7 +178,9 @@ def placeholders(template: str) -> tuple[str, ...]:
     return tuple("python.executable" if name == "python" else name for name in _PLACEHOLDER.findall(template))
 
 
-def read_check(id: str, area: str, text: str, file: str, origin: str = "built in") -> Check:
+def read_check(
+    id: str, area: str, text: str, file: str, origin: str = "built in", *, with_examples: bool = True
+) -> Check:
     """Turn the text of a check file into a check.
 
     Args:
@@ -187,18 +189,25 @@ def read_check(id: str, area: str, text: str, file: str, origin: str = "built in
         text: Content of the file.
         file: How the file is called in messages.
         origin: "built in", or where the pack comes from.
+        with_examples: Whether to read the examples too; a report needs none, and they are most of a file.
 
     Raises:
         CheckError: The file is not a check; the message names file and line and, for a misspelt word, the nearest one.
     """
     try:
-        document = tomllib.loads(text)
+        document = tomllib.loads(text if with_examples else _without_examples(text))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise CheckError(file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
     except RecursionError:
         raise CheckError(file, None, "this is not a check: it is nested too deeply") from None
-    return _Reader(file, text).check(id, area, document, origin)
+    return _Reader(file, text).check(id, area, document, origin, with_examples=with_examples)
+
+
+def _without_examples(text: str) -> str:
+    """Cut the examples off, where nothing else follows them; they are most of a file, and of the time to read it."""
+    head, mark, tail = text.partition("\n[[example]]")
+    return text if mark and re.search(r"^\s*\[(?!\[example\]\])", tail, re.MULTILINE) else head
 
 
 class _Reader:
@@ -230,7 +239,7 @@ class _Reader:
         of_key = [number for number in headers if key and not tables and header.match(self.lines[number])]
         return of_key[0] + 1 if of_key else first + 1 if tables else None
 
-    def check(self, id: str, area: str, document: dict[str, Any], origin: str) -> Check:
+    def check(self, id: str, area: str, document: dict[str, Any], origin: str, *, with_examples: bool) -> Check:
         if not _ID.fullmatch(id):
             raise self.fail(f"the file name {id!r} is not an id: lower-case words joined by '-'")
         if area not in AREAS:
@@ -247,6 +256,7 @@ class _Reader:
             )
         log = self.table(document, "log")
         self.known_keys(log, "[log]", "log")
+        examples = self.tables(document, "example")
         check = Check(
             id=id,
             area=area,
@@ -260,17 +270,18 @@ class _Reader:
             fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
             log_cause=self.patterns(log, "cause"),
             log_consequence=self.patterns(log, "consequence"),
-            examples=tuple(self.example(item, nth) for nth, item in enumerate(self.tables(document, "example"))),
+            examples=tuple(self.example(item, nth) for nth, item in enumerate(examples) if with_examples),
             origin=origin,
         )
-        self.is_complete(check)
+        if with_examples:
+            self.is_complete(check, examples)
         return check
 
-    def is_complete(self, check: Check) -> None:
+    def is_complete(self, check: Check, examples: Sequence[dict[str, Any]]) -> None:
         if not check.is_decided_by_facts and not check.log_cause:
             raise self.fail("a check needs 'when' or 'subjects', or a [log] cause when only a log shows the problem")
         wanted = {"fires", "silent"} if check.is_decided_by_facts else set()
-        lacking = wanted - {example.expect for example in check.examples}
+        lacking = wanted - {example.get("expect") for example in examples}
         if lacking:
             raise self.fail(
                 f"an [[example]] is missing that expects {' and one that expects '.join(map(repr, sorted(lacking)))}"
@@ -390,7 +401,7 @@ class _Reader:
             raise self.fail(f"{key!r} is a table", key)
         return value
 
-    def tables(self, table: Mapping[str, Any], key: str) -> Iterable[dict[str, Any]]:
+    def tables(self, table: Mapping[str, Any], key: str) -> Sequence[dict[str, Any]]:
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.fail(f"write each {key} as [[{key}]]", key)

@@ -283,22 +283,18 @@ def _words(values: Sequence[str]) -> list[str]:
 def _check(options: argparse.Namespace) -> int:
     from nnunet_doctor import examination
     from nnunet_doctor.report import record
+    from nnunet_doctor.report.text import console_for, print_report
 
     language = _language(options)
-    checks, ignored = examination.choose(
-        examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
-    )
     for path in options.report:
         if path.suffix not in (".txt", ".json", ".svg"):
             raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
-    given = _given(options)
-    if options.facts is not None:
-        changed = {
-            name: value for name, value in Request(**given).as_facts().items() if value != Request().as_facts()[name]
-        }
-        facts = examination.read_facts(options.facts, changed)
-    else:
-        facts = examination.look_at(_context(options, Request(**given)))
+    request = Request(**_given(options))
+    wait = None if options.facts else examination.start_looking(_context(options, request))
+    checks, ignored = examination.choose(
+        examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
+    )
+    facts = wait() if wait else examination.read_facts(options.facts, request.changes())
     result = examination.conclude(facts, checks, ignored, trust_packs=options.trust_packs)
     notes = examination.notes_for(facts, language)
     report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on, notes)
@@ -307,8 +303,6 @@ def _check(options: argparse.Namespace) -> int:
     if options.format == "json":
         _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
     else:
-        from nnunet_doctor.report.text import console_for, print_report
-
         print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
     return report.exit_code(options.fail_on)
 

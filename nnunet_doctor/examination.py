@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os.path
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.exchange import FactError, from_document
 from nnunet_doctor.facts.tables import known_until
 from nnunet_doctor.plan import Plan, plan
+from nnunet_doctor.probes import look
 from nnunet_doctor.probes.base import Context
-from nnunet_doctor.probes.look import WRONG_USE, look
 from nnunet_doctor.when import nearest
 from nnunet_doctor.words import say
 
@@ -45,18 +45,34 @@ def conclude(
     return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted), tuple(ignored))
 
 
+def start_looking(context: Context) -> Callable[[], Facts]:
+    """Start to look at this machine, and return a call that waits for the facts.
+
+    Most of the time goes into children, so that the caller can read checks meanwhile.
+
+    Raises (the returned call):
+        UserError: The interpreter or the dataset that the user names does not exist.
+    """
+    wait = look.start_looking(context)
+
+    def facts() -> Facts:
+        try:
+            seen = wait()
+        except look.WRONG_USE as error:
+            raise UserError(str(error)) from None
+        _refuse_lost_dataset(seen, context.environ)
+        return seen
+
+    return facts
+
+
 def look_at(context: Context) -> Facts:
     """Look at this machine.
 
     Raises:
         UserError: The interpreter or the dataset that the user names does not exist.
     """
-    try:
-        facts = look(context)
-    except WRONG_USE as error:
-        raise UserError(str(error)) from None
-    _refuse_lost_dataset(facts, context.environ)
-    return facts
+    return start_looking(context)()
 
 
 def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:

@@ -25,6 +25,11 @@ class Request:
     pretrained: str | None = None
     overwrites: bool = False
 
+    def changes(self) -> dict[str, Observed]:
+        """Return those facts of the request that differ from what is meant by saying nothing."""
+        plain = Request().as_facts()
+        return {name: value for name, value in self.as_facts().items() if value != plain[name]}
+
     def as_facts(self) -> dict[str, Observed]:
         """Return the facts that the request itself is."""
         return {

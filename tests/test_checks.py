@@ -15,7 +15,7 @@ from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.tables import NAMES, known_until, table
 from nnunet_doctor.words import keys, template
 
-CHECKS = catalogue.load()
+CHECKS = catalogue.load(with_examples=True)
 EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
 
 

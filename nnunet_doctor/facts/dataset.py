@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nnunet_doctor.facts.base import Detail, Unknown, derived, fact
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DatasetFacts:
     """The dataset as nnU-Net resolves it. Every fact is None when no dataset is named."""
 

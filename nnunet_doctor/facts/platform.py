@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from nnunet_doctor.facts.base import Unknown, derived, fact
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PlatformFacts:
     """The system that would run the training."""
 

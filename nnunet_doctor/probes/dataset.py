@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_doctor.facts import CATALOGUE, Detail
+from nnunet_doctor.facts import CATALOGUE, Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.probes.paths import FOLDERS
 from nnunet_doctor.request import Request
 
 MOST_JSON_BYTES = 50 * 1024**2
 """A JSON file of nnU-Net is far smaller; a larger one is not read."""
+
+MOST_LETTERS = 255
+"""No file system takes a longer name."""
 
 REQUIRED_KEYS = ("channel_names", "labels", "numTraining", "file_ending")
 """nnunetv2/experiment_planning/verify_dataset_integrity.py."""
@@ -34,11 +37,11 @@ class Json:
 
     state: str
     error: str | None = None
-    content: Mapping[str, Any] | None = None
+    content: Any = None
 
 
-def read_json(path: Path) -> Json:
-    """Read a JSON file that should hold an object; a hostile one is refused, never followed into the depths."""
+def read_json(path: Path, kind: type = dict) -> Json:
+    """Read a JSON file that should hold an object or a list; a hostile one is refused before it costs memory."""
     try:
         if not path.is_file():
             return Json("missing")
@@ -50,12 +53,15 @@ def read_json(path: Path) -> Json:
         return Json("invalid", f"line {error.lineno}, column {error.colno}: {error.msg}")
     except UnicodeDecodeError as error:
         return Json("invalid", f"byte {error.start} is not UTF-8")
+    except ValueError:  # Python's limit of digits
+        return Json("invalid", "it holds a number that is too long to be read")
     except RecursionError:
         return Json("invalid", "it is nested too deeply")
     except OSError as error:
         return Json("unreadable", error.strerror or str(error))
-    if not isinstance(content, dict):
-        return Json("invalid", f"it holds a {type(content).__name__} instead of an object")
+    if not isinstance(content, kind):
+        wanted = "an object" if kind is dict else f"a {kind.__name__}"
+        return Json("invalid", f"it holds a {type(content).__name__} instead of {wanted}")
     if raw.startswith(codecs.BOM_UTF8):
         # json.load, which nnU-Net uses, refuses it
         return Json("invalid", "it begins with a byte order mark (BOM); save it as UTF-8 without one", content)
@@ -69,12 +75,13 @@ def look(context: Context) -> Notes:
         NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
     """
     notes = Notes()
+    requested = context.request.dataset
+    absent = "no dataset is named" if requested is None else "not found"
     for area in ("dataset", "preprocessed"):
         for name, info in CATALOGUE.items():
             if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
-                notes.values[name], notes.sources[name] = None, "no dataset is named"
-    notes.see("no dataset is named", training__folder=None, training__state=None)
-    requested = context.request.dataset
+                notes.values[name], notes.sources[name] = None, absent
+    notes.see(absent, training__folder=None, training__state=None)
     if requested is None:
         return notes
     bases = {folder: Path(value) for folder in FOLDERS if (value := context.environ.get(f"nnUNet_{folder}"))}
@@ -94,21 +101,22 @@ def look(context: Context) -> Notes:
 def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | None:
     """Find the dataset as nnU-Net does (utilities/dataset_name_id_conversion.py); folders are the doctor's addition."""
     folder = Path(requested)
+    raw: Path | None = None
     id: int | None
+    if not requested or any(len(part) > MOST_LETTERS for part in folder.parts):
+        raise _no_dataset(requested)
     if requested.isdecimal():
         id, names = int(requested), _named_like(f"Dataset{int(requested):03d}", bases)
     elif ("/" in requested or "\\" in requested or not requested.startswith("Dataset")) and folder.is_dir():
-        folder = folder.resolve()
-        id, names = _id_of(folder.name), [folder.name]
+        raw = folder.resolve()
+        id, names = _id_of(raw.name), [raw.name]
     elif requested.startswith("Dataset"):
         id, names = (
             _id_of(requested),
             [requested] if any((base / requested).is_dir() for base in bases.values()) else [],
         )
     else:
-        raise NoSuchDatasetError(
-            f"{requested!r} is no dataset: give its id (10), its name (Dataset010_Colon) or a folder that exists"
-        )
+        raise _no_dataset(requested)
     resolution = "found" if len(names) == 1 else "ambiguous" if names else "absent"
     notes.see(
         "folders in nnUNet_raw, nnUNet_preprocessed and nnUNet_results",
@@ -118,7 +126,6 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
         dataset__matches=tuple(Detail(name, _where(name, bases)) for name in names),
     )
     if resolution == "found":
-        raw = folder if folder.is_dir() and not requested.isdecimal() and folder.name == names[0] else None
         _raw(raw or (bases["raw"] / names[0] if "raw" in bases else None), notes)
         notes.see("folders", dataset__near_misses=())
         return names[0]
@@ -128,6 +135,13 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
     if len(convertible) == 1:
         _raw(convertible[0], notes)
     return None
+
+
+def _no_dataset(requested: str) -> NoSuchDatasetError:
+    return NoSuchDatasetError(
+        f"{requested[:MOST_LETTERS]!r} is no dataset: "
+        "give its id (10), its name (Dataset010_Colon) or a folder that exists"
+    )
 
 
 def _named_like(prefix: str, bases: Mapping[str, Path]) -> list[str]:
@@ -181,7 +195,7 @@ def _raw(folder: Path | None, notes: Notes) -> None:
         dataset__json_error=found.error,
         dataset__layout=layout_of(folder),
         dataset__json_missing_keys=tuple(Detail(key) for key in REQUIRED_KEYS if key not in content)
-        if found.content
+        if found.content is not None
         else (),
         dataset__file_ending=_typed(content.get("file_ending"), str),
         dataset__training_cases=_typed(content.get("numTraining"), int),
@@ -263,18 +277,19 @@ def _plans_names(folder: Path) -> tuple[str, ...]:
 
 
 def _splits(folder: Path) -> int | None:
-    path = folder / "splits_final.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, ValueError, RecursionError):
-        return None
-    return len(content) if isinstance(content, list) else None
+    splits = read_json(folder / "splits_final.json", list)
+    return len(splits.content) if splits.state == "ok" else None
 
 
 def _configuration(folder: Path, request: Request, configuration: Mapping[str, Any], notes: Notes) -> None:
     identifier = configuration.get("data_identifier") or f"{request.plans}_{request.configuration}"
     data = folder / str(identifier)
-    stored, cases = stored_cases(data)
+    stored: Observed
+    cases: Observed
+    try:
+        stored, cases = stored_cases(data)
+    except OSError as error:
+        stored = cases = Unknown(f"{data} cannot be looked at: {error.strerror}")
     notes.see(
         "plans file",
         preprocessed__patch_size=_whole_numbers(configuration.get("patch_size")),

@@ -22,7 +22,9 @@ import struct  # noqa: E402
 import sysconfig  # noqa: E402
 import time  # noqa: E402
 
-TRITONS = ("triton", "triton-windows", "pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
+TRITONS = ("triton", "triton-windows", "triton-rocm", "triton-xpu")
+TRITONS += ("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
+ALSO = ("nnunet", "torch", "torchvision") + TRITONS
 
 
 def look_at_python():
@@ -51,43 +53,64 @@ def look_at_python():
 
 def look_at_distributions():
     """List nnU-Net and everything it asks for, with versions and requirements, from metadata alone."""
-    try:
-        from importlib import metadata
-    except ImportError:
-        return {"unreadable": "Python %s cannot read the metadata of packages" % platform.python_version()}
-    found = {}
-    for distribution in metadata.distributions():
-        try:
-            name = distribution.metadata["Name"]
-        except Exception:  # a broken distribution must not hide the others
-            continue
-        if name:
-            found.setdefault(normal(name), distribution)
+    found = metadata_files()
     wanted, seen = ["nnunetv2"], {}
     while wanted:
         name = wanted.pop()
         if name in seen or name not in found:
             continue
-        requires = found[name].requires or []
-        seen[name] = describe(found[name], requires)
-        wanted += [
-            normal(re.split(r"[^A-Za-z0-9._-]", item.strip(), maxsplit=1)[0])
-            for item in requires
-            if "extra ==" not in item
-        ]
-    for name in ("nnunet", "torch", "torchvision") + TRITONS:
+        seen[name] = describe(found[name])
+        needs = [item for item in seen[name]["requires"] if "extra ==" not in item]
+        wanted += [normal(re.split(r"[^A-Za-z0-9._-]", item.strip(), maxsplit=1)[0]) for item in needs]
+    for name in ALSO:
         if name in found and name not in seen:
-            seen[name] = describe(found[name], [])
+            seen[name] = dict(describe(found[name]), requires=[])
     return {"distributions": seen}
 
 
-def describe(distribution, requires):
-    """Say what is needed of one distribution."""
-    return {
-        "version": distribution.version or "",
-        "requires": list(requires),
-        "requires_python": distribution.metadata.get("Requires-Python"),
-    }
+def metadata_files():
+    """Find the metadata file of every installed distribution, the first on the path winning as for imports.
+
+    This is what importlib.metadata does, without its parser, which takes longer than all the rest of this script.
+    """
+    found = {}
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or os.curdir)
+        except OSError:  # zip files, and folders that are gone
+            continue
+        for name in names:
+            stem, _, ending = name.rpartition(".")
+            path = os.path.join(folder, name)
+            if ending == "dist-info":
+                file = os.path.join(path, "METADATA")
+            elif ending == "egg-info":
+                file = path if os.path.isfile(path) else os.path.join(path, "PKG-INFO")
+            else:
+                continue
+            if os.path.isfile(file):  # pip leaves folders without it behind
+                found.setdefault(normal(stem.partition("-")[0]), file)
+    return found
+
+
+def describe(file):
+    """Return what is needed of one distribution, from the head of its metadata."""
+    version, requires, requires_python = "", [], None
+    try:
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                if line in ("\n", "\r\n"):  # the end of the head; a folded field may hold lines of blanks
+                    break
+                key, _, value = line.partition(":")
+                if key == "Version":
+                    version = value.strip()
+                elif key == "Requires-Dist":
+                    requires.append(value.strip())
+                elif key == "Requires-Python":
+                    requires_python = value.strip()
+    except OSError:
+        pass
+    return {"version": version, "requires": requires, "requires_python": requires_python}
 
 
 def normal(name):
@@ -150,14 +173,16 @@ def look_at_cuda():
         warnings.simplefilter("always")
         available = bool(torch.cuda.is_available())
         count = int(torch.cuda.device_count()) if available else 0
+        names = [torch.cuda.get_device_name(index) for index in range(count)]
+        capabilities = ["%d.%d" % torch.cuda.get_device_capability(index) for index in range(count)]
     flags = getattr(torch._C, "_cuda_getArchFlags", lambda: None)()
     mps = getattr(torch.backends, "mps", None)
     cudnn = torch.backends.cudnn.version() if torch.version.cuda else None
     return {
         "available": available,
         "count": count,
-        "names": [torch.cuda.get_device_name(index) for index in range(count)],
-        "capabilities": ["%d.%d" % torch.cuda.get_device_capability(index) for index in range(count)],
+        "names": names,
+        "capabilities": capabilities,
         "message": str(caught[0].message).strip() if caught else None,
         "arch_list": flags.split() if flags else None,
         "cudnn": str(cudnn) if cudnn else None,

@@ -20,7 +20,7 @@ from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 
 SCRIPT = Path(__file__).with_name("examine.py")
-TRITONS = ("triton", "triton-windows", "pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
+TRITONS = ("triton", "triton-windows", "triton-rocm", "triton-xpu", "pytorch-triton", "pytorch-triton-rocm")
 
 
 class NotAnInterpreterError(Exception):
@@ -316,11 +316,9 @@ def _triton(report: Report, notes: Notes, context: Context) -> None:
 
 
 def _nnunet(report: Report, notes: Notes) -> None:
-    saw = report.saw("distributions")
-    distributions = saw.get("distributions")
+    distributions = report.saw("distributions").get("distributions")
     if distributions is None:
-        reason = saw.get("unreadable")
-        unknown = Unknown(reason) if reason else _not_seen(report, "distributions")
+        unknown = _not_seen(report, "distributions")
         names = (
             "installed",
             "version",
@@ -381,6 +379,8 @@ def conflicts(distributions: Mapping[str, Any], python: str) -> tuple[Detail, ..
     found = []
     for name, distribution in sorted(distributions.items()):
         for text in distribution["requires"]:
+            if "extra ==" in text:  # not asked for, and dear to parse
+                continue
             try:
                 requirement = Requirement(text)
                 if requirement.marker is not None and not requirement.marker.evaluate(environment):

@@ -1,9 +1,10 @@
-"""All probes at once: ``facts = look(context)``."""
+"""All probes at once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
@@ -40,21 +41,31 @@ class _Running:
     errors: list[BaseException] = field(default_factory=list)
 
 
-def look(context: Context) -> Facts:
-    """Run all probes at once and return what they saw, derived facts included.
+def start_looking(context: Context) -> Callable[[], Facts]:
+    """Start all probes at once and return a call that waits for what they see, derived facts included.
 
     A probe that fails or does not end in time leaves its facts unknown, with that as the reason.
 
-    Raises:
+    Raises (the returned call):
         NotAnInterpreterError: The examined interpreter is none.
         NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
     """
+    until = time.monotonic() + context.timeout + GRACE_SECONDS
     running = {name: _start(probe, context) for name, probe in _PROBES.items()}
+    return lambda: _collect(running, context, until)
+
+
+def look(context: Context) -> Facts:
+    """Look at everything and return what is seen; see :func:`start_looking`."""
+    return start_looking(context)()
+
+
+def _collect(running: Mapping[str, _Running], context: Context, until: float) -> Facts:
     values: dict[str, Observed] = {}
     sources: dict[str, str] = {}
     failures: list[str] = []
     for name, probe in running.items():
-        probe.thread.join(context.timeout + GRACE_SECONDS)
+        probe.thread.join(max(0.0, until - time.monotonic()))
         if probe.errors and isinstance(probe.errors[0], WRONG_USE):
             raise probe.errors[0]
         if probe.notes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import msgspec
 
 from nnunet_doctor import __version__
 from nnunet_doctor.check import SEVERITIES, Check, Fix, fill
@@ -234,17 +233,19 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
         "plan",
         "notes",
     )
+    import msgspec
+
     plain = msgspec.to_builtins(report)
     ordered = {key: plain[key] for key in order}
     if ascii_only:
-        import json
-
         return json.dumps(ordered, indent=2)
     return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode("utf-8")
 
 
 def schema() -> dict[str, object]:
     """Return the JSON Schema (2020-12) of the report."""
+    import msgspec
+
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Report of nnunet-doctor check",

@@ -82,6 +82,8 @@ def _packs() -> Iterator[Check]:
     if not _some_pack_is_installed():
         return
 
+    from importlib.metadata import entry_points
+
     for entry in entry_points(group=ENTRY_POINTS):
         top = entry.module.partition(".")[0]
         spec = importlib.util.find_spec(top)

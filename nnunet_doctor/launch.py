@@ -68,13 +68,14 @@ def start(
 ) -> Ended:
     """Run a command in a process group of its own, with its output in a file.
 
-    Ctrl-C and SIGTERM are passed on and the end is waited for. Nothing of the group is left running.
+    Ctrl-C, SIGTERM and the end of the terminal are passed on and the end is waited for. Nothing of the group is left
+    running.
 
     Args:
         command: Program and arguments.
         environ: Its environment; output is made unbuffered, so that progress is seen when it happens.
-        log: File that the output is written to.
-        take: Called with every piece of output as it comes, in another thread.
+        log: File that the output is written to, for as long as it can be.
+        take: Called with every piece of output as it comes, in another thread. What it raises is dropped.
         on_interrupt: Called when the user's first interruption is passed on.
 
     Raises:
@@ -82,7 +83,7 @@ def start(
     """
     begun = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
+    with log.open("wb", buffering=0) as file:
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -93,9 +94,11 @@ def start(
         )
 
         def copy(chunk: bytes) -> None:
-            file.write(chunk)
-            file.flush()
-            take(chunk)
+            # neither a full disk nor a closed screen may stop the training, which needs somebody to read its output
+            with contextlib.suppress(OSError, ValueError):
+                file.write(chunk)
+            with contextlib.suppress(Exception):
+                take(chunk)
 
         previous = _pass_signals_on(child, on_interrupt)
         reader = processes.drain(child, copy)
@@ -123,7 +126,7 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
 
 
 def _pass_signals_on(child: subprocess.Popen[bytes], on_interrupt: Callable[[], None]) -> dict[int, Any]:
-    """Forward SIGINT and SIGTERM to the group; a second Ctrl-C ends it at once."""
+    """Forward signals to the group, but for those that are ignored (nohup); a second Ctrl-C ends it at once."""
     seen: list[int] = []
 
     def forward(number: int, _frame: object) -> None:
@@ -135,7 +138,9 @@ def _pass_signals_on(child: subprocess.Popen[bytes], on_interrupt: Callable[[], 
         else:
             processes.signal_group(child, number)
 
-    return {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    return {number: signal.signal(number, forward) for number in heard}
 
 
 def lines_of(take: Callable[[str], None]) -> Callable[[bytes], None]:

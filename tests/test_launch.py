@@ -158,7 +158,7 @@ def test_much_output_is_unchanged(train):
 def test_output_is_seen_when_it_happens(train):
     """A line is handed over while the training goes on, although nnU-Net does not flush it."""
     seen = []
-    train("import time; print('Epoch 0'); time.sleep(0.6)", take=lambda _piece: seen.append(time.monotonic()))
+    train("import time; print('Epoch 0'); time.sleep(0.8)", take=lambda _piece: seen.append(time.monotonic()))
 
     assert time.monotonic() - seen[0] > 0.4
 
@@ -227,17 +227,17 @@ def test_line_without_end_takes_no_memory():
 
 # --- its workers ---------------------------------------------------------------------------------------------------
 
-WORKER = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']{0}).pid)"
+WORKER = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']).pid)"
 
 
 @posix
 @pytest.mark.parametrize("end", ["", "; sys.exit(1)", "; import os; os.kill(os.getpid(), 9)"])
 def test_worker_that_outlives_the_training_is_ended(train, monkeypatch, end):
-    """A worker that the training leaves behind, and that keeps its output open, is ended and does not hold the doctor."""
+    """A worker that the training leaves behind, with its output open, is ended and does not hold the doctor."""
     monkeypatch.setattr(launch, "SECONDS_FOR_LAST_WORDS", 0.3)
 
     begun = time.monotonic()
-    train(WORKER.format("") + f"; sys.stdout.flush(){end}")
+    train(f"{WORKER}; sys.stdout.flush(){end}")
 
     assert time.monotonic() - begun < 5
     assert gone(int(train.taken))
@@ -248,7 +248,8 @@ def test_worker_in_a_session_of_its_own_does_not_hold_the_doctor(train, monkeypa
     """A daemon that the training leaves behind is out of reach; it is not waited for, and its words do no harm."""
     monkeypatch.setattr(launch, "SECONDS_FOR_LAST_WORDS", 0.2)
     talker = "import time, os; time.sleep(0.8); os.write(1, b'late'); time.sleep(60)"
-    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {talker!r}], start_new_session=True).pid)"
+    options = "start_new_session=True"
+    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {talker!r}], {options}).pid)"
 
     begun = time.monotonic()
     ended = train(code)

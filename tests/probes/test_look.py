@@ -84,7 +84,7 @@ def test_probes_that_hang_cost_one_deadline(context_of, look, hangs, monkeypatch
     facts = look(context, paths=hangs, dataset=hangs, toolchain=hangs)
     seconds = time.monotonic() - begun
 
-    assert 1.1 < seconds < 2.2
+    assert 1.1 < seconds < 3.0
     for name in ("paths.raw", "dataset.name", "triton.c_compiler"):
         assert isinstance(facts[name], Unknown)
         assert "the probe of paths failed (no end after 1 s)" in facts[name].reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform as standard
+import subprocess
 import sys
 
 import pytest
@@ -119,6 +120,21 @@ def test_scheduler(context_of, environ, expected):
 def test_continuous_integration(context_of, value, expected):
     """Services of continuous integration set CI; a user who unsets it in words is heard."""
     assert platform.look(context_of({"CI": value})).values["platform.ci"] is expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here can a process be given the name of a shell of Windows")
+@pytest.mark.parametrize(
+    ("parent", "expected"),
+    [("cmd.exe", "cmd"), ("pwsh.exe", "powershell"), ("bash.exe", "posix"), ("explorer.exe", "powershell")],
+)
+def test_shell_of_windows_is_the_nearest_above(tmp_path, parent, expected):
+    """On Windows commands are written for the shell that the doctor was called from; called from none, for PowerShell."""
+    shell = tmp_path / parent
+    shell.symlink_to(sys.executable)
+    doctor = "from nnunet_doctor.probes.platform import _shell; print(_shell('windows'))"
+    command = [shell, "-c", f"import subprocess; subprocess.run({[sys.executable, '-c', doctor]!r})"]
+
+    assert subprocess.check_output(command, text=True).strip() == expected
 
 
 def test_this_machine(context_of):

@@ -141,12 +141,13 @@ def evidence_of(facts: Facts, names: Sequence[str]) -> tuple[Evidence, ...]:
 
 
 def _with_causes(findings: list[Finding]) -> list[Finding]:
-    present = {finding.check.id for finding in findings}
+    weight = {finding.check.id: SEVERITIES.index(finding.check.severity) for finding in findings}
     causes = {
         consequence: finding.check.id
         for finding in reversed(findings)
         for consequence in finding.check.explains
-        if consequence in present and consequence != finding.check.id
+        # what is worse than its cause is shown all the same, or a report would fail without showing why
+        if consequence != finding.check.id and weight.get(consequence, -1) >= weight[finding.check.id]
     }
     return [
         Finding(item.check, item.details, item.evidence, item.fixes, causes.get(item.check.id)) for item in findings

@@ -79,7 +79,7 @@ def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:
     """A number or name that matches nothing, with all folders set, is a slip of the pen and not a finding."""
     lost = facts["dataset.resolution"] == "absent" and facts["dataset.near_misses"] == ()
     bases = {name: environ.get(f"nnUNet_{name}") for name in ("raw", "preprocessed", "results")}
-    if not lost or not all(bases.values()):
+    if not lost or any(facts[f"paths.{name}_kind"] != "folder" for name in ("raw", "preprocessed")):
         return
     present = sorted(
         {path.name for base in bases.values() if base and Path(base).is_dir() for path in Path(base).glob("Dataset*")}

@@ -258,13 +258,22 @@ def _release(version: str) -> dict[str, Any]:
 # --- torch and Triton ----------------------------------------------------------------------------------------------
 
 
-@_rule("torch.driver_minimum", "torch.cuda_build", "platform.os")
-def driver_minimum(cuda: str | None, system: str) -> str | None | Unknown:
+@_rule("torch.release", "torch.version")
+def torch_release(version: str | None) -> str | None | Unknown:
+    if version is None:
+        return None
+    public = _public(version)
+    return Unknown(f"{version!r} is not a version") if public is None else str(public)
+
+
+@_rule("torch.driver_minimum", "torch.cuda_build", "platform.os", "platform.wsl")
+def driver_minimum(cuda: str | None, system: str, wsl: int | None) -> str | None | Unknown:
+    """Inside WSL2 the driver is that of Windows, with its numbers."""
     if cuda is None:
         return None
     for row in table("torch")["driver"]:
         if str(row["cuda"]) == cuda.split(".")[0]:
-            return str(row["windows" if system == "windows" else "linux"])
+            return str(row["windows" if system == "windows" or wsl == 2 else "linux"])
     return Unknown(f"the driver that CUDA {cuda} needs is not in the table")
 
 
@@ -344,18 +353,29 @@ def gpu_too_new(without: Sequence[str] | None, oldest: str | None) -> bool | Non
     return all(_capability(_capability_of(gpu))[0] >= 9 for gpu in without)
 
 
-@_rule("torch.wanted_index", "gpu.driver", "gpu.capabilities", "platform.os")
-def wanted_index(driver: str | None, capabilities: Sequence[str], system: str) -> str | None:
+@_rule(
+    "torch.wanted_index", "gpu.driver", "gpu.capabilities", "platform.os", "platform.wsl", "nnunet.torch_requirement"
+)
+def wanted_index(
+    driver: str | None, capabilities: Sequence[str], system: str, wsl: int | None, requirement: str
+) -> str | None:
     if system == "macos":
         return None
     if driver is None or not capabilities:
         return "cpu"
     for row in table("torch")["index"]:
-        minimum = driver_minimum(f"{row['cuda']}.0", system)
+        minimum = driver_minimum(f"{row['cuda']}.0", system, wsl)
         code = [_capability(item) for item in row["capabilities"]]
-        if _in(driver, f">={minimum}") is True and all(_runs(_capability(item), code, []) for item in capabilities):
+        gpus_run = all(_runs(_capability(item), code, []) for item in capabilities)
+        if _in(driver, f">={minimum}") is True and gpus_run and _some_release_in(row["torch"], requirement):
             return str(row["label"])
     return None
+
+
+def _some_release_in(published: str, requirement: str) -> bool:
+    """Say whether an index has a release of torch that a requirement such as ``torch>=2.1,<2.7`` allows."""
+    wanted = f"{published},{requirement.removeprefix('torch')}"
+    return any(_in(row["version"], wanted) is True for row in table("torch")["release"])
 
 
 @_rule(
@@ -466,16 +486,34 @@ def device_usable(device: str | Unknown, cuda: bool | Unknown, mps: bool | Unkno
     return usable.get(device, False)
 
 
-@_rule("training.device_left_to_default", "training.device_request", "training.device", "training.planned", "gpu.count")
-def device_left_to_default(request: str, device: str, planned: bool, gpus: int) -> bool:
+_DEFAULT_DEVICE = ("training.device_request", "training.device", "training.planned", "gpu.count")
+
+
+@_rule("training.device_left_to_default", *_DEFAULT_DEVICE, tolerant=True)
+def device_left_to_default(
+    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
+) -> bool | Unknown:
     """nnUNetv2_train takes cuda unless -device says otherwise (run_training_entry)."""
-    return planned and request == "auto" and device != "cuda" and gpus == 0
+    if isinstance(gpus, Unknown) or gpus > 0 or request != "auto" or planned is False:
+        return False
+    return device if isinstance(device, Unknown) else device != "cuda"
 
 
-@_rule("training.gpu_out_of_reach", "training.device_request", "training.device", "training.planned", "gpu.count")
-def gpu_out_of_reach(request: str, device: str, planned: bool, gpus: int) -> bool:
-    """Nobody who has a GPU and says nothing means to train on the CPU for weeks."""
-    return planned and request == "auto" and device != "cuda" and gpus > 0
+@_rule("training.gpu_out_of_reach", *_DEFAULT_DEVICE, tolerant=True)
+def gpu_out_of_reach(
+    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
+) -> bool | Unknown:
+    """Nobody who has a GPU, its driver silent or not, and says nothing means to train on the CPU for weeks."""
+    if gpus == 0 or request != "auto" or planned is False:
+        return False
+    return device if isinstance(device, Unknown) else device != "cuda"
+
+
+@_rule("training.on_mps", "training.device_request", "training.device", "platform.os", tolerant=True)
+def on_mps(request: str | Unknown, device: str | Unknown, system: str | Unknown) -> bool | Unknown:
+    if request == "auto" and system in ("linux", "windows"):
+        return False
+    return device if isinstance(device, Unknown) else device == "mps"
 
 
 @_rule("training.is_3d", "training.configuration", "preprocessed.patch_size")
@@ -531,12 +569,42 @@ def compiles_for_cuda(compiles: bool, device: str, build: str | None) -> bool:
     return compiles and device == "cuda" and build == "cuda"
 
 
-@_rule("training.compiles_late", "training.compiles", "nnunet.behaves_as", "nnunet.compile_variable")
-def compiles_late(compiles: bool, release: str | None, variable: str | None) -> bool:
+@_rule("training.compiles_late", "training.compiles", "nnunet.behaves_as", "nnunet.compile_variable", tolerant=True)
+def compiles_late(
+    compiles: bool | Unknown, release: str | None | Unknown, variable: str | None | Unknown
+) -> bool | Unknown:
     """The predictor of the final validation has its own test, which asks for neither device nor system (2.5.1 on)."""
-    if compiles or release is None or variable is None:
+    if variable is None or release is None or (isinstance(variable, str) and not _is_true(variable)):
         return False
-    return _is_true(variable) and _release(release)["compile"] == "cuda-not-windows"
+    for needed in (variable, release):
+        if isinstance(needed, Unknown):
+            return needed
+    if isinstance(compiles, Unknown):
+        return compiles
+    return not compiles and _release(str(release))["compile"] == "cuda-not-windows"
+
+
+@_rule(
+    "training.compiles_late_in_vain",
+    "training.compiles_late",
+    "training.device",
+    "triton.importable",
+    "triton.cpp_compiler",
+    tolerant=True,
+)
+def compiles_late_in_vain(
+    late: bool | Unknown, device: str | Unknown, triton: bool | Unknown, compiler: str | None | Unknown
+) -> bool | Unknown:
+    """On CUDA it takes Triton, on the CPU a C++ compiler; on MPS it does not work for nnU-Net."""
+    if isinstance(late, Unknown) or not late:
+        return late
+    if isinstance(device, Unknown):
+        return device
+    if device == "cuda":
+        return triton if isinstance(triton, Unknown) else not triton
+    if device == "cpu":
+        return compiler if isinstance(compiler, Unknown) else compiler is None
+    return True
 
 
 @_rule("training.compile_python_newest", "torch.version")
@@ -613,11 +681,22 @@ def memory_gib(workers: int, system: str, device: str, one_batch_gib: float) -> 
 _PLAN = ("preprocessed.patch_size", "preprocessed.batch_size", "preprocessed.channels")
 
 
-@_rule("training.memory_needed_gib", "training.workers", "platform.os", "training.device", *_PLAN)
+@_rule("training.memory_needed_gib", "training.workers", "platform.os", "training.device", *_PLAN, tolerant=True)
 def memory_needed(
-    workers: int, system: str, device: str, patch: Sequence[int] | None, batch: int | None, channels: int | None
-) -> float:
-    return round(memory_gib(workers, system, device, batch_gib(patch, batch, channels)), 1)
+    workers: int | Unknown,
+    system: str | Unknown,
+    device: str | Unknown,
+    patch: Sequence[int] | None | Unknown,
+    batch: int | None | Unknown,
+    channels: int | None | Unknown,
+) -> float | Unknown:
+    """The dearest device is assumed while it is not known."""
+    if isinstance(workers, Unknown):
+        return workers
+    if isinstance(system, Unknown):
+        return system
+    one_batch = batch_gib(_or_none(patch), _or_none(batch), _or_none(channels))
+    return round(memory_gib(workers, system, _or_none(device) or "cpu", one_batch), 1)
 
 
 @_rule("training.shm_needed_gib", "training.workers", "platform.os", *_PLAN)
@@ -626,6 +705,23 @@ def shm_needed(
 ) -> float | None:
     """Batches travel from the workers through /dev/shm as torch tensors."""
     return round(batches_in_flight(workers) * batch_gib(patch, batch, channels), 3) if system == "linux" else None
+
+
+PREDICTIONS_IN_FLIGHT = 3
+"""One that is written and two in the queue (nnUNetTrainer.perform_actual_validation, check_workers_alive_and_busy)."""
+
+
+@_rule("training.shm_validation_gib", "platform.os", "preprocessed.image_size", "preprocessed.labels")
+def shm_validation(system: str, image: Sequence[int] | None, labels: int | None) -> float | None:
+    """Predictions go to the export processes through /dev/shm: one float16 value for each label and voxel."""
+    if system != "linux" or image is None or labels is None:
+        return None
+    return round(PREDICTIONS_IN_FLIGHT * labels * math.prod(image) * 2 / GIB, 3)
+
+
+@_rule("training.over_shm_validation", "training.shm_validation_gib", "resources.shm_free_gib")
+def over_shm_validation(needed: float | None, free: float | None) -> bool | None:
+    return over_shm(needed, free)
 
 
 @_rule("training.over_cpus", "training.workers", "resources.cpus")
@@ -702,15 +798,16 @@ def processes(variable: str | None) -> int | Unknown:
     return Unknown(f"nnUNet_def_n_proc is {variable!r}, which is not a number above 0") if wanted is None else wanted
 
 
-@_rule("training.safe_processes", "resources.cpus", "resources.memory_available_gib", "training.device")
-def safe_processes(cpus: int, memory: float, device: str) -> int:
-    room = int((memory - MAIN_GIB.get(device, 4.0)) / PROCESS_GIB)
+@_rule("training.safe_processes", "resources.cpus", "resources.memory_available_gib")
+def safe_processes(cpus: int, memory: float) -> int:
+    room = int((memory - max(MAIN_GIB.values())) / PROCESS_GIB)
     return max(1, min(DEFAULT_PROCESSES, cpus, room))
 
 
 @_rule("training.over_processes", "training.processes", "training.safe_processes")
 def over_processes(processes: int, safe: int) -> bool:
-    return processes > safe
+    """The estimate is rough: one process more or less proves nothing."""
+    return processes > safe + 1
 
 
 T = TypeVar("T")

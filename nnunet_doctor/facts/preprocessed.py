@@ -24,6 +24,8 @@ class PreprocessedFacts:
     splits: int | None | Unknown = fact("number of folds in splits_final.json; None without that file")
     patch_size: tuple[int, ...] | None | Unknown = fact("patch size of the wanted configuration, in voxels")
     batch_size: int | None | Unknown = fact("batch size of the wanted configuration")
+    image_size: tuple[int, ...] | None | Unknown = fact("median image size of the wanted configuration, in voxels")
+    labels: int | None | Unknown = fact("number of labels, background included, from dataset.json beside the plans")
     channels: int | None | Unknown = fact("number of input channels, from dataset.json beside the plans")
 
     configuration_found: bool | None | Unknown = derived(

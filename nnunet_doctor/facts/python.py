@@ -20,6 +20,7 @@ class PythonFacts:
     free_threaded: bool | Unknown = fact("whether it is built without the global interpreter lock")
     headers: bool | Unknown = fact("whether Python.h is there, which compiling a kernel needs")
     headers_folder: str | Unknown = fact("where Python.h is looked for")
+    pip: bool | Unknown = fact("whether pip is installed there")
 
     supported: bool | None | Unknown = derived(
         "whether the installed nnU-Net, or without one the newest known, accepts this Python release"

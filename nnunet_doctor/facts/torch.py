@@ -33,6 +33,7 @@ class TorchFacts:
     )
     torchvision_error: str | None | Unknown = fact("what 'import torchvision' failed with; None when it worked")
 
+    release: str | None | Unknown = derived("release without its build label, as pip wants it; None without torch")
     driver_minimum: str | None | Unknown = derived("oldest NVIDIA driver for this build; None for builds without CUDA")
     driver_fits: bool | None | Unknown = derived(
         "whether the NVIDIA driver is new enough for this build; None without a driver or without a CUDA build"

@@ -42,11 +42,13 @@ class TrainingFacts:
         "the same for an NVIDIA GPU, which takes Triton and the driver's libcuda"
     )
     compiles_late: bool | Unknown = derived("whether only the final validation calls torch.compile")
+    compiles_late_in_vain: bool | Unknown = derived("whether that validation cannot compile here")
     compile_python_fits: bool | None | Unknown = derived(
         "whether torch.compile of this torch release works on this Python release; None without torch"
     )
     compile_python_newest: str | None | Unknown = derived("newest Python that torch.compile of this torch accepts")
     gpu_compilable: bool | None | Unknown = derived("whether every GPU is new enough for Triton; None without GPUs")
+    on_mps: bool | Unknown = derived("whether the device is the GPU of a Mac")
     is_3d: bool | Unknown = derived("whether the configuration trains in three dimensions")
     uses_variants: bool | Unknown = derived("whether nnU-Net has to search for the trainer class among all its modules")
     workers: int | Unknown = derived("data-augmentation workers for training that nnU-Net would start")
@@ -59,10 +61,16 @@ class TrainingFacts:
     shm_needed_gib: float | None | Unknown = derived(
         "estimate of /dev/shm that this training takes with these workers; None outside Linux"
     )
+    shm_validation_gib: float | None | Unknown = derived(
+        "estimate of /dev/shm that the final validation takes; None outside Linux or without a plan"
+    )
     over_cpus: bool | Unknown = derived("whether the workers are more than the processors granted")
     over_memory: bool | Unknown = derived("whether the estimate of memory is over what is free")
     over_shm: bool | None | Unknown = derived(
         "whether the estimate of shared memory is over what is free; None outside Linux"
+    )
+    over_shm_validation: bool | None | Unknown = derived(
+        "whether that estimate is over what is free; None outside Linux or without a plan"
     )
     overwrites_finished: bool | Unknown = derived("whether the start would overwrite a finished training")
     overwrites_resumable: bool | Unknown = derived("whether the start would overwrite a training that can be continued")

@@ -237,6 +237,7 @@ def _preprocessed(folder: Path, request: Request, notes: Notes) -> None:
     state = plans.state if plans.state in ("ok", "missing") else "invalid"
     if plans.state == "ok" and configurations is None:
         state, plans = "invalid", Json("invalid", "it holds no configurations")
+    beside = read_json(folder / "dataset.json").content or {}
     notes.see(
         "nnUNet_preprocessed",
         preprocessed__folder=str(folder),
@@ -247,10 +248,11 @@ def _preprocessed(folder: Path, request: Request, notes: Notes) -> None:
         preprocessed__plans_names=_plans_names(folder),
         preprocessed__configurations=tuple(configurations) if configurations else None,
         preprocessed__splits=_splits(folder),
-        preprocessed__channels=_size((read_json(folder / "dataset.json").content or {}).get("channel_names")),
+        preprocessed__channels=_size(beside.get("channel_names")),
+        preprocessed__labels=_size(beside.get("labels")),
     )
     if request.configuration and configurations and request.configuration in configurations:
-        _configuration(folder, request, resolved(configurations, request.configuration), notes)
+        _configuration(folder, request, plans.content or {}, resolved(configurations, request.configuration), notes)
 
 
 def _configurations(plans: Json) -> dict[str, dict[str, Any]] | None:
@@ -281,7 +283,9 @@ def _splits(folder: Path) -> int | None:
     return len(splits.content) if splits.state == "ok" else None
 
 
-def _configuration(folder: Path, request: Request, configuration: Mapping[str, Any], notes: Notes) -> None:
+def _configuration(
+    folder: Path, request: Request, plans: Mapping[str, Any], configuration: Mapping[str, Any], notes: Notes
+) -> None:
     identifier = configuration.get("data_identifier") or f"{request.plans}_{request.configuration}"
     data = folder / str(identifier)
     stored: Observed
@@ -293,10 +297,28 @@ def _configuration(folder: Path, request: Request, configuration: Mapping[str, A
     notes.see(
         "plans file",
         preprocessed__patch_size=_whole_numbers(configuration.get("patch_size")),
+        preprocessed__image_size=image_size(plans, configuration),
         preprocessed__batch_size=_typed(configuration.get("batch_size"), int),
         preprocessed__data_folder=str(data),
     )
     notes.see("folder of the configuration", preprocessed__data_format=stored, preprocessed__cases=cases)
+
+
+def image_size(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Return the median size of an image under a configuration, in voxels (z, y, x where the images are 3D).
+
+    A 2D configuration knows the size of a slice only; the number of slices is that of the original images.
+    """
+    own = _rounded(configuration.get("median_image_size_in_voxels"))
+    original = _rounded(plans.get("original_median_shape_after_transp"))
+    if own is None or original is None or len(own) == len(original):
+        return own
+    return (original[0], *own)
+
+
+def _rounded(value: Any) -> tuple[int, ...] | None:
+    numbers = isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value)
+    return tuple(max(1, round(item)) for item in value) if numbers else None
 
 
 def _whole_numbers(value: Any) -> tuple[int, ...] | None:

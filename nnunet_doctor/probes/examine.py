@@ -47,6 +47,7 @@ def look_at_python():
         "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
         "headers": any(os.path.isfile(os.path.join(folder, "Python.h")) for folder in folders if folder),
         "headers_folder": include,
+        "pip": folder_of("pip") is not None,
         "scripts": sysconfig.get_path("scripts") or "",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import shutil
@@ -32,9 +33,7 @@ def look(context: Context) -> Notes:
         triton__libcuda=None if folders is None else bool(folders),
         triton__libcuda_link=any((folder / "libcuda.so").exists() for folder in folders) if folders else None,
     )
-    cache = Path(
-        environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir(), f"torchinductor_{_user(environ)}")
-    )
+    cache = Path(environ.get("TORCHINDUCTOR_CACHE_DIR") or Path(tempfile.gettempdir(), f"torchinductor_{_user()}"))
     notes.see("TORCHINDUCTOR_CACHE_DIR", triton__cache=str(cache))
     notes.see("statvfs", triton__cache_executable=_executable(nearest_folder(cache)))
     return notes
@@ -65,8 +64,12 @@ def libcuda_folders(environ: Mapping[str, str]) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if (folder / "libcuda.so.1").exists()]
 
 
-def _user(environ: Mapping[str, str]) -> str:
-    return next((environ[name] for name in ("LOGNAME", "USER", "LNAME", "USERNAME") if environ.get(name)), "user")
+def _user() -> str:
+    """Name the user as torch does (torch/_inductor/runtime/cache_dir_utils.py)."""
+    try:
+        return re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())
+    except (KeyError, OSError, ImportError):  # a user id without a name, as in some containers
+        return "user"
 
 
 def _executable(folder: Path) -> Observed:

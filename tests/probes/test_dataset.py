@@ -310,7 +310,7 @@ def test_layout_of_a_broken_dataset(tmp_path, content):
     ("content", "error"),
     [
         pytest.param(b"", "line 1, column 1: Expecting value", id="empty"),
-        pytest.param(b'{\n  "labels": {},\n}', "line 3, column 1: ", id="comma at the end"),
+        pytest.param(b'{\n  "a": 1,\n  "b": 2\n  "c": 3\n}', "line 4, column 3: ", id="comma missing"),
         pytest.param(b"[" * 200_000, "it is nested too deeply", id="deep lists"),
         pytest.param(b'{"a":' * 200_000, "it is nested too deeply", id="deep objects"),
         pytest.param(b"[1, 2]", "it holds a list instead of an object", id="list"),

@@ -472,6 +472,56 @@ def test_broken_metadata_of_one_distribution_does_not_hide_the_others(installed,
     assert learnt(values) == LEARNT_BEFORE
 
 
+def test_folder_that_pip_has_left_is_no_package(installed, context_of):
+    """A folder without metadata, left by an update that failed, is neither a package nor in the way of one."""
+    for name in ("nnunetv2-2.4.dist-info", "torchvision-0.20.dist-info", "nnunet-1.7.1.dist-info", "a-1.egg-info"):
+        (installed.folder / name).mkdir()
+    installed.torch("")
+
+    values = interpreter.look(context_of()).values
+
+    assert learnt(values) == LEARNT_BEFORE
+    assert values["nnunet.v1_version"] is None
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_only_the_head_of_metadata_counts(context_of, packages, newline):
+    """What a description says about other packages is no requirement, and neither is a licence in many lines."""
+    folder = packages.distribution("nnunetv2", "2.8.1")
+    text = """Metadata-Version: 2.1
+Name: nnunetv2
+License: Apache
+
+        Version: 7
+Version: 2.8.1
+Requires-Dist: torch>=2.1.2
+
+Version: 1.0
+Requires-Dist: tensorflow
+"""
+    (folder / "METADATA").write_bytes(text.replace("\n\n  ", "\n        \n  ").replace("\n", newline).encode())
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert (values["nnunet.version"], values["nnunet.requires_torch"]) == ("2.8.1", ">=2.1.2")
+    assert values["nnunet.conflicts"] == (Detail("nnunetv2", "torch>=2.1.2 != -"),)
+
+
+@pytest.mark.parametrize("name", ["nnunet-1.7.1-py3.11.egg-info", "nnunet.egg-info"])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_package_of_an_older_kind(context_of, packages, name, as_file):
+    """Packages of conda, of a checkout and of old setuptools keep their metadata in other files, and are found too."""
+    path = packages.folder / name
+    if not as_file:
+        path.mkdir()
+        path = path / "PKG-INFO"
+    path.write_text("Metadata-Version: 2.1\nName: nnunet\nVersion: 1.7.1\n", encoding="utf-8")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert values["nnunet.v1_version"] == "1.7.1"
+
+
 # --- not an interpreter --------------------------------------------------------------------------------------------
 
 

@@ -128,7 +128,7 @@ def test_continuous_integration(context_of, value, expected):
     [("cmd.exe", "cmd"), ("pwsh.exe", "powershell"), ("bash.exe", "posix"), ("explorer.exe", "powershell")],
 )
 def test_shell_of_windows_is_the_nearest_above(tmp_path, parent, expected):
-    """On Windows commands are written for the shell that the doctor was called from; called from none, for PowerShell."""
+    """On Windows commands are written for the shell that the doctor was called from, or else for PowerShell."""
     shell = tmp_path / parent
     shell.symlink_to(sys.executable)
     doctor = "from nnunet_doctor.probes.platform import _shell; print(_shell('windows'))"

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-TRAINING = '''
+TRAINING = """
 import argparse, os, signal, sys, time
 
 def run_training_entry():
@@ -31,9 +31,9 @@ def run_training_entry():
         print("SLEEPING", flush=True)
         time.sleep(float(os.environ["FAKE_SLEEP"]))
     sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
-'''
+"""
 
-TORCH = '''
+TORCH = """
 from . import version
 __version__ = version.__version__
 class _C:
@@ -51,7 +51,7 @@ class backends:
     class mps:
         @staticmethod
         def is_available(): return False
-'''
+"""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,10 @@ def write(path: Path, text: str) -> None:
 def distribution(site: Path, name: str, version: str, *requires: str, python: str = ">=3.9") -> None:
     """Write the metadata of an installed distribution."""
     lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Requires-Python: {python}"]
-    write(site / f"{name}-{version}.dist-info" / "METADATA", "\n".join([*lines, *(f"Requires-Dist: {r}" for r in requires)]) + "\n")
+    write(
+        site / f"{name}-{version}.dist-info" / "METADATA",
+        "\n".join([*lines, *(f"Requires-Dist: {r}" for r in requires)]) + "\n",
+    )
 
 
 def clean_environ() -> dict[str, str]:

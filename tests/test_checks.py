@@ -19,7 +19,9 @@ CHECKS = catalogue.load(with_examples=True)
 EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
 
 
-@pytest.mark.parametrize(("check", "example"), EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in EXAMPLES])
+@pytest.mark.parametrize(
+    ("check", "example"), EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in EXAMPLES]
+)
 def test_example(check: Check, example: object) -> None:
     """The check fires, stays silent or cannot tell, as its example says."""
     assert agrees(check, example)
@@ -55,7 +57,9 @@ def test_chinese_has_its_own_punctuation() -> None:
 
 def test_titles_have_no_full_stop() -> None:
     """A title is a heading."""
-    assert [check.id for check in CHECKS if check.text["en"].title.endswith(".") or check.text["zh"].title.endswith("。")] == []
+    assert [
+        check.id for check in CHECKS if check.text["en"].title.endswith(".") or check.text["zh"].title.endswith("。")
+    ] == []
 
 
 def test_log_patterns_read_long_lines_in_no_time() -> None:
@@ -71,7 +75,10 @@ def test_own_sentences_are_complete_in_both_languages() -> None:
     """Each sentence of the doctor is there in both languages with the same values in it."""
     assert keys("en") == keys("zh")
     for key in keys("en"):
-        names = [{name for _, name, _, _ in string.Formatter().parse(template(language, key)) if name} for language in LANGUAGES]
+        names = [
+            {name for _, name, _, _ in string.Formatter().parse(template(language, key)) if name}
+            for language in LANGUAGES
+        ]
         assert names[0] == names[1], key
 
 
@@ -110,7 +117,7 @@ facts = { training.compiles = false }
 REFUSED = {
     "unknown key": ('severity = "error"', 'severty = "error"', 2, "did you mean 'severity'?"),
     "unknown severity": ('"error"', '"fatal"', 2, "severity is one of"),
-    "unknown fact": ("training.compiles\"", "training.compile\"", 3, "did you mean 'training.compiles'?"),
+    "unknown fact": ('training.compiles"', 'training.compile"', 3, "did you mean 'training.compiles'?"),
     "unknown fact in a text": ('why = "w"', 'why = "{training.compile}"', 6, "did you mean 'training.compiles'?"),
     "language missing": ('[text.zh]\ntitle = "t"\nwhy = "w"', "", None, "[text.zh] is missing"),
     "title missing": ('title = "t"', "", 4, "'title' is missing"),
@@ -122,7 +129,12 @@ REFUSED = {
     "no firing example": ('expect = "fires"', 'expect = "silent"', None, "expects 'fires'"),
     "broken TOML": ("[text.en]", "[text.en", 4, "this is not TOML"),
     "text instead of list": ('severity = "error"', 'severity = "error"\nreferences = "x"', 3, "is a list of texts"),
-    "subjects that list nothing": ('severity = "error"', 'severity = "error"\nsubjects = "platform.os"', 3, "lists subjects"),
+    "subjects that list nothing": (
+        'severity = "error"',
+        'severity = "error"\nsubjects = "platform.os"',
+        3,
+        "lists subjects",
+    ),
     "broken pattern": ("[[fix]]", '[log]\ncause = ["("]\n[[fix]]', 11, "is not a regular expression"),
 }
 

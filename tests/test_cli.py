@@ -95,7 +95,9 @@ def test_json_is_one_object_that_fits_the_published_schema(installation: Install
 
     assert done.returncode == 1
     assert report["verdict"] == "problems"
-    assert [finding["id"] for finding in report["findings"] if finding["severity"] == "error"] == ["default-device-unusable"]
+    assert [finding["id"] for finding in report["findings"] if finding["severity"] == "error"] == [
+        "default-device-unusable"
+    ]
     assert report["plan"]["args"] == ["-device", "cpu"]
     assert report["plan"]["blocked_by"] == []
 
@@ -161,7 +163,13 @@ def test_left_out_checks_are_listed_as_ignored(installation: Installation) -> No
 
     assert "wsl1" in report["ignored"]
     assert "triton-missing" in report["ignored"]
-    assert set(report["passed"]) == {"wsl2-absent", "wsl2-data-on-windows-drive", "wsl2-memory-cap", "wsl2-present", "wsl2-without-gpu"}
+    assert set(report["passed"]) == {
+        "wsl2-absent",
+        "wsl2-data-on-windows-drive",
+        "wsl2-memory-cap",
+        "wsl2-present",
+        "wsl2-without-gpu",
+    }
 
 
 def test_reports_are_written_by_suffix(installation: Installation) -> None:
@@ -228,7 +236,9 @@ def test_a_closed_pipe_is_no_error(installation: Installation) -> None:
     if sys.platform == "win32":
         pytest.skip("POSIX pipes")
     line = f'"{sys.executable}" -m nnunet_doctor list | head -1'
-    done = subprocess.run(["/bin/sh", "-c", line], env=installation.environ, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line], env=installation.environ, capture_output=True, check=False, timeout=60
+    )
 
     assert done.stderr == b""
 
@@ -265,4 +275,6 @@ def test_explain_tells_all(installation: Installation) -> None:
 
 def test_version(installation: Installation) -> None:
     """--version names the release."""
-    assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n".replace("\n", os.linesep if os.name == "nt" else "\n")
+    assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n".replace(
+        "\n", os.linesep if os.name == "nt" else "\n"
+    )

@@ -12,7 +12,14 @@ NEVER = ("2.0", "2.1")
 ASKED = ("2.1.2", "2.2", "2.2.1", "2.3.1")
 EVERYWHERE = ("2.4", "2.4.1", "2.4.2")
 CUDA_NOT_WINDOWS = ("2.5.1", "2.5.2", "2.6.0", "2.6.2", "2.6.3", "2.6.4", "2.7.0", "2.8.0", "2.8.1")
-PLACES = [("linux", "cuda"), ("linux", "cpu"), ("windows", "cuda"), ("windows", "cpu"), ("macos", "cpu"), ("macos", "mps")]
+PLACES = [
+    ("linux", "cuda"),
+    ("linux", "cpu"),
+    ("windows", "cuda"),
+    ("windows", "cpu"),
+    ("macos", "cpu"),
+    ("macos", "mps"),
+]
 VARIABLES = {None: "unset", "true": "on", "True": "on", "1": "on", "t": "on", "T": "on"} | dict.fromkeys(
     ("false", "0", "f", "no", "yes", "on", "", " true", "2"), "off"
 )
@@ -50,7 +57,9 @@ def test_compiles_as_each_release_does(release: str, system: str, device: str, v
 
 def test_a_release_newer_than_the_table_counts_as_the_newest_known() -> None:
     """A future release behaves as the newest known one, and the facts say so."""
-    facts = known(nnunet__version="9.1.0", platform__os="linux", training__device_request="cuda", nnunet__compile_variable=None)
+    facts = known(
+        nnunet__version="9.1.0", platform__os="linux", training__device_request="cuda", nnunet__compile_variable=None
+    )
 
     assert facts["nnunet.behaves_as"] == "2.8.1"
     assert facts["nnunet.newer_than_known"] is True
@@ -126,9 +135,66 @@ def test_gpus_that_a_build_has_code_for(torch: str, cuda: str, arch_list: object
         (None, (), "macos", None),
     ],
 )  # fmt: skip
-def test_index_of_pytorch_that_fits(driver: str | None, capabilities: tuple[str, ...], system: str, index: str | None) -> None:
+def test_index_of_pytorch_that_fits(
+    driver: str | None, capabilities: tuple[str, ...], system: str, index: str | None
+) -> None:
     """The suggested index has builds for the driver and for every GPU; none is suggested where none has."""
-    assert known(gpu__driver=driver, gpu__capabilities=capabilities, platform__os=system)["torch.wanted_index"] == index
+    facts = known(
+        gpu__driver=driver,
+        gpu__capabilities=capabilities,
+        platform__os=system,
+        platform__wsl=None,
+        nnunet__version=None,
+    )
+
+    assert facts["torch.wanted_index"] == index
+
+
+def test_index_of_pytorch_fits_nnunet_too() -> None:
+    """nnU-Net 2.4.2 trains with torch below 2.7, which the indexes of CUDA 13 do not have."""
+    facts = known(
+        gpu__driver="580.95.05",
+        gpu__capabilities=("8.6",),
+        platform__os="linux",
+        platform__wsl=None,
+        nnunet__version="2.4.2",
+    )
+
+    assert facts["nnunet.torch_requirement"] == "torch>=2.1.2,<2.7,!=2.9.*"
+    assert facts["torch.wanted_index"] == "cu126"
+
+
+def test_driver_inside_wsl2_has_the_numbers_of_windows() -> None:
+    """A Windows driver 526 is too old for CUDA 12 although a Linux driver 526 is not."""
+    linux, wsl = (
+        known(gpu__driver="526.98", torch__cuda_build="12.6", platform__os="linux", platform__wsl=version)
+        for version in (None, 2)
+    )
+
+    assert (linux["torch.driver_fits"], wsl["torch.driver_fits"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("device", "triton", "compiler", "vain"),
+    [
+        ("cuda", True, None, False),
+        ("cuda", False, "cl", True),
+        ("cpu", False, "/usr/bin/g++", False),
+        ("cpu", True, None, True),
+        ("mps", True, "clang", True),
+    ],
+)
+def test_what_the_final_validation_needs_to_compile(
+    device: str, triton: bool, compiler: str | None, vain: bool
+) -> None:
+    """nnUNet_compile=true outside Linux and CUDA reaches the final validation only; Triton or a compiler decide there."""
+    facts = known(
+        nnunet__version="2.8.1", nnunet__compile_variable="true", platform__os="windows", training__device_request=device,
+        triton__importable=triton, triton__cpp_compiler=compiler,
+    )  # fmt: skip
+
+    assert facts["training.compiles_late"] is True
+    assert facts["training.compiles_late_in_vain"] is vain
 
 
 @pytest.mark.parametrize(
@@ -142,7 +208,9 @@ def test_index_of_pytorch_that_fits(driver: str | None, capabilities: tuple[str,
 )  # fmt: skip
 def test_triton_that_belongs_to_torch(torch: str, system: str, arch: str, python: str, wanted: str | None) -> None:
     """The release that torch asks for on Linux, the series of triton-windows on Windows, none elsewhere."""
-    facts = known(torch__version=torch, torch__build="cuda", platform__os=system, platform__arch=arch, python__version=python)
+    facts = known(
+        torch__version=torch, torch__build="cuda", platform__os=system, platform__arch=arch, python__version=python
+    )
 
     assert facts["triton.wanted"] == wanted
 
@@ -181,9 +249,16 @@ def test_awkward_values_of_folders(value: str, system: str, awkward: bool) -> No
 
 @pytest.mark.parametrize(
     ("request_", "gpus", "cuda", "default", "out_of_reach"),
-    [("auto", 0, False, True, False), ("auto", 1, False, False, True), ("auto", 1, True, False, False), ("cpu", 1, False, False, False)],
+    [
+        ("auto", 0, False, True, False),
+        ("auto", 1, False, False, True),
+        ("auto", 1, True, False, False),
+        ("cpu", 1, False, False, False),
+    ],
 )
-def test_only_a_machine_without_a_gpu_falls_back(request_: str, gpus: int, cuda: bool, default: bool, out_of_reach: bool) -> None:
+def test_only_a_machine_without_a_gpu_falls_back(
+    request_: str, gpus: int, cuda: bool, default: bool, out_of_reach: bool
+) -> None:
     """Without a GPU the plan may choose the processor; beside one that cannot be used it may not."""
     facts = known(
         training__device_request=request_, gpu__count=gpus, torch__cuda_available=cuda, platform__os="linux",
@@ -206,8 +281,19 @@ def test_what_follows_from_nothing_is_unknown_and_not_wrong() -> None:
     "nonsense",
     [
         {"gpu__capabilities": ("abc",), "gpu__names": ("x",), "gpu__driver": "580.1", "platform__os": "linux"},
-        {"torch__version": "my own", "torch__build": "cuda", "python__version": "3", "platform__os": "linux", "platform__arch": "x"},
-        {"nnunet__version": "main", "nnunet__compile_variable": "true", "platform__os": "beos", "training__device_request": "cuda"},
+        {
+            "torch__version": "my own",
+            "torch__build": "cuda",
+            "python__version": "3",
+            "platform__os": "linux",
+            "platform__arch": "x",
+        },
+        {
+            "nnunet__version": "main",
+            "nnunet__compile_variable": "true",
+            "platform__os": "beos",
+            "training__device_request": "cuda",
+        },
         {"resources__cpus": -5, "resources__memory_available_gib": -1.0, "training__device_request": "?"},
     ],
 )

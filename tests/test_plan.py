@@ -22,7 +22,16 @@ WORDS: dict[str, list[object]] = {
     "platform.wsl": [None, 1, 2],
     "platform.shell": ["posix", "powershell", "cmd"],
     "python.version": ["3.9.18", "3.10.11", "3.11.7", "3.12.3", "3.14.0"],
-    "torch.version": ["2.1.2+cpu", "2.2.2", "2.5.1+cu124", "2.6.0+cu124", "2.9.1+cu128", "2.13.0+cu130", "2.13.0+cpu", None],
+    "torch.version": [
+        "2.1.2+cpu",
+        "2.2.2",
+        "2.5.1+cu124",
+        "2.6.0+cu124",
+        "2.9.1+cu128",
+        "2.13.0+cu130",
+        "2.13.0+cpu",
+        None,
+    ],
     "torch.build": ["cpu", "cuda", "rocm", None],
     "torch.cuda_build": ["12.4", "12.8", "13.0", None],
     "torch.import_outcome": ["ok", "error", "crash", "timeout", None],
@@ -77,7 +86,11 @@ MACHINES = st.fixed_dictionaries({name: _values(name) for name in OBSERVED}).map
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
 @given(MACHINES)
 def test_plan_over_made_up_machines(facts: Facts) -> None:
     """Whatever the machine: a safe plan leaves nothing that blocks, none adds trouble, and each is repeatable."""
@@ -138,7 +151,9 @@ def test_a_setting_carries_its_reason() -> None:
     planned = plan(machine(), [COMPILES])
 
     assert planned.env == {"nnUNet_compile": "false"}
-    assert [(reason.setting, reason.because, reason.overrules) for reason in planned.reasons] == [("nnUNet_compile", "some-check", None)]
+    assert [(reason.setting, reason.because, reason.overrules) for reason in planned.reasons] == [
+        ("nnUNet_compile", "some-check", None)
+    ]
     assert planned.is_safe
 
 

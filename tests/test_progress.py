@@ -52,7 +52,9 @@ def test_lines_of_the_log_file_end_in_a_blank() -> None:
     assert (progress.val_loss, progress.pseudo_dice) == (-1e-05, (0.1511,))
 
 
-@pytest.mark.parametrize("line", ["", "Epoch x", "Using device: cpu", "train_loss", "Pseudo dice", "Epoch time: soon s", "Epoch 3 of my own"])
+@pytest.mark.parametrize(
+    "line", ["", "Epoch x", "Using device: cpu", "train_loss", "Pseudo dice", "Epoch time: soon s", "Epoch 3 of my own"]
+)
 def test_other_lines_change_nothing(line: str) -> None:
     """What is no progress line leaves the progress as it is."""
     assert Progress().after(line) == Progress()

@@ -22,7 +22,10 @@ def test_training_runs_with_the_settings_of_the_plan(installation: Installation)
     assert done.returncode == 0, done.stderr
     assert "ARGUMENTS 10 2d 0 -device cpu" in done.stdout
     assert "-device cpu   asked for by default-device-unusable" in done.stdout
-    assert "epoch 2 of 1000, 1.5 s each, 24 min 57 s left, train loss -0.5, validation loss -0.6, pseudo Dice 0.910" in done.stderr
+    assert (
+        "epoch 2 of 1000, 1.5 s each, 24 min 57 s left, train loss -0.5, validation loss -0.6, pseudo Dice 0.910"
+        in done.stderr
+    )
 
 
 def test_output_is_kept_unchanged_in_a_log_beside_the_training(installation: Installation) -> None:
@@ -105,7 +108,11 @@ def test_dry_run_prints_a_command_that_works_when_pasted(installation: Installat
     done = installation.doctor(*RUN, "--dry-run")
     left = list(installation.path("results").iterdir())
     pasted = subprocess.run(
-        ["/bin/sh", "-c", done.stdout.splitlines()[-1]], env=installation.environ, capture_output=True, encoding="utf-8", check=False
+        ["/bin/sh", "-c", done.stdout.splitlines()[-1]],
+        env=installation.environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
 
     assert (done.returncode, left) == (0, [])
@@ -131,7 +138,9 @@ def test_the_users_own_variable_wins_over_a_mere_warning(installation: Installat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_reach_the_training_and_its_end_is_waited_for(installation: Installation, number: int, code: int) -> None:
+def test_signals_reach_the_training_and_its_end_is_waited_for(
+    installation: Installation, number: int, code: int
+) -> None:
     """Ctrl-C and SIGTERM end nnU-Net; run ends with 128 + n and leaves no process of the training behind."""
     doctor = subprocess.Popen(
         [sys.executable, "-m", "nnunet_doctor", *RUN],

@@ -10,7 +10,23 @@ import pytest
 
 from nnunet_doctor.shell import command_line, set_variable
 
-HARD = ["plain", "with blank", "it's", 'say "x"', "$HOME", "a;b", "a&b", "100%", "back\\slash", "数据", "a|b", "*", "!x", "(x)", ""]
+HARD = [
+    "plain",
+    "with blank",
+    "it's",
+    'say "x"',
+    "$HOME",
+    "a;b",
+    "a&b",
+    "100%",
+    "back\\slash",
+    "数据",
+    "a|b",
+    "*",
+    "!x",
+    "(x)",
+    "",
+]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")

@@ -17,7 +17,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built as pip builds it, without asking a package index for anything."""
     folder = tmp_path_factory.mktemp("wheel")
     builder = "import hatchling.build, os, sys; os.chdir(sys.argv[1]); print(hatchling.build.build_wheel(sys.argv[2]))"
-    done = subprocess.run([sys.executable, "-c", builder, str(ROOT), str(folder)], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", builder, str(ROOT), str(folder)], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder / done.stdout.strip().splitlines()[-1]
 
@@ -26,8 +28,16 @@ def test_wheel_holds_the_package_and_its_metadata_only(wheel: Path) -> None:
     """One top-level package, with every module, check, table and sentence of the checkout."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "nnunet_doctor").rglob("*") if path.is_file() and path.suffix != ".pyc"}
-    checks = {f"nnunet_doctor/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "checks").rglob("*.*") if path.is_file()}
+    here = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "nnunet_doctor").rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    checks = {
+        f"nnunet_doctor/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "checks").rglob("*.*")
+        if path.is_file()
+    }
 
     assert {name.split("/")[0] for name in names} == {"nnunet_doctor", "nnunet_doctor-0.1.0.dist-info"}
     assert {name for name in names if name.startswith("nnunet_doctor/")} == here | checks

@@ -21,7 +21,9 @@ TABLE = tomllib.loads(Path(__file__).with_name("when.toml").read_text(encoding="
 
 def facts_of(written: dict) -> Facts:
     """Read facts as an example of a check does."""
-    pairs = ", ".join(f"{area}.{noun} = {_toml(value)}" for area, nouns in written.items() for noun, value in nouns.items())
+    pairs = ", ".join(
+        f"{area}.{noun} = {_toml(value)}" for area, nouns in written.items() for noun, value in nouns.items()
+    )
     text = f"""
 severity = "info"
 when = "training.compiles"

@@ -494,9 +494,9 @@ def device_left_to_default(
     request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
 ) -> bool | Unknown:
     """nnUNetv2_train takes cuda unless -device says otherwise (run_training_entry)."""
-    if isinstance(gpus, Unknown) or gpus > 0 or request != "auto" or planned is False:
-        return False
-    return device if isinstance(device, Unknown) else device != "cuda"
+    if isinstance(gpus, Unknown):
+        return gpus
+    return False if gpus > 0 else _falls_to_default(request, device, planned)
 
 
 @_rule("training.gpu_out_of_reach", *_DEFAULT_DEVICE, tolerant=True)
@@ -504,8 +504,16 @@ def gpu_out_of_reach(
     request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
 ) -> bool | Unknown:
     """Nobody who has a GPU, its driver silent or not, and says nothing means to train on the CPU for weeks."""
-    if gpus == 0 or request != "auto" or planned is False:
+    return False if gpus == 0 else _falls_to_default(request, device, planned)
+
+
+def _falls_to_default(request: str | Unknown, device: str | Unknown, planned: bool | Unknown) -> bool | Unknown:
+    """Say whether a training is planned that names no device, and whose device is not the default."""
+    if planned is False or (isinstance(request, str) and request != "auto"):
         return False
+    for needed in (planned, request):
+        if isinstance(needed, Unknown):
+            return needed
     return device if isinstance(device, Unknown) else device != "cuda"
 
 

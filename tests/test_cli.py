@@ -12,6 +12,8 @@ import jsonschema
 import pytest
 from made_up import Installation, clean_environ
 
+from nnunet_doctor.cli import main
+
 WRONG = {
     "no command": ([], "COMMAND"),
     "misspelt command": (["chek"], "did you mean 'check'?"),
@@ -75,15 +77,19 @@ def desk(installation: Installation) -> Installation:
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_use_gets_one_sentence(desk: Installation, arguments: list[str], words: str) -> None:
+def test_wrong_use_gets_one_sentence(
+    desk: Installation, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Wrong use ends with exit code 2, nothing on standard output, and one line that names what is wrong."""
-    done = desk.doctor(*arguments)
+    monkeypatch.chdir(desk.base)
+    for name, value in desk.environ.items():
+        monkeypatch.setenv(name, value)
+    code = main(arguments)
+    said = capsys.readouterr()
 
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert done.stdout == ""
+    assert (code, said.out) == (2, "")
+    assert words in said.err
+    assert len(said.err.strip().splitlines()) == 1
 
 
 def test_json_is_one_object_that_fits_the_published_schema(installation: Installation) -> None:

@@ -21,6 +21,9 @@ MOST_JSON_BYTES = 50 * 1024**2
 MOST_LETTERS = 255
 """No file system takes a longer name."""
 
+MOST_VOXELS = 2**31
+"""A number over this, NaN or infinity is no size of an image and no count of cases."""
+
 REQUIRED_KEYS = ("channel_names", "labels", "numTraining", "file_ending")
 """nnunetv2/experiment_planning/verify_dataset_integrity.py."""
 
@@ -221,7 +224,9 @@ def layout_of(folder: Path) -> str | None:
 
 
 def _typed(value: Any, kind: type) -> Any:
-    return value if type(value) is kind else None
+    if type(value) is not kind or (isinstance(value, int) and abs(value) >= MOST_VOXELS):
+        return None
+    return value
 
 
 def _size(value: Any) -> int | None:
@@ -317,13 +322,17 @@ def image_size(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> tu
 
 
 def _rounded(value: Any) -> tuple[int, ...] | None:
-    numbers = isinstance(value, list) and value and all(isinstance(item, (int, float)) for item in value)
-    return tuple(max(1, round(item)) for item in value) if numbers else None
+    usable = _is_short_list(value) and all(type(item) in (int, float) and abs(item) < MOST_VOXELS for item in value)
+    return tuple(max(1, round(item)) for item in value) if usable else None
 
 
 def _whole_numbers(value: Any) -> tuple[int, ...] | None:
-    usable = isinstance(value, list) and value and all(type(item) is int and item > 0 for item in value)
+    usable = _is_short_list(value) and all(type(item) is int and 0 < item < MOST_VOXELS for item in value)
     return tuple(value) if usable else None
+
+
+def _is_short_list(value: Any) -> bool:
+    return isinstance(value, list) and 1 <= len(value) <= 4
 
 
 def stored_cases(data: Path) -> tuple[str, int | None]:

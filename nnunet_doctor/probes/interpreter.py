@@ -160,6 +160,7 @@ def _python(report: Report, notes: Notes) -> None:
         "free_threaded",
         "headers",
         "headers_folder",
+        "pip",
     )
     saw = report.saw("python")
     notes.see(

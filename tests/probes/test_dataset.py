@@ -404,9 +404,10 @@ def test_keys_that_nnunet_needs(look, bases, content, missing):
     assert values["dataset.json_missing_keys"] == tuple(map(Detail, missing))
 
 
-def test_wrong_types_in_dataset_json(look, bases):
+@pytest.mark.parametrize("cases", ["3", 3.0, True, None, 10**400, float("nan")])
+def test_wrong_types_in_dataset_json(look, bases, cases):
     """Values of the wrong type are no values; they are neither taken over nor a crash."""
-    content = {"channel_names": "CT", "labels": 7, "numTraining": "3", "file_ending": ["nii"]}
+    content = {"channel_names": "CT", "labels": 7, "numTraining": cases, "file_ending": ["nii"]}
     raw_dataset(bases["raw"] / "Dataset010_Colon", content)
 
     values = look("10")
@@ -456,6 +457,27 @@ def test_configuration(look, bases, configuration, patch_size, batch_size, data_
     assert (values["preprocessed.data_format"], values["preprocessed.cases"]) == (
         ("b2nd", 1) if data_folder else (None, None)
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "expected"),
+    [
+        ([105.0, 512.0, 512.4], [512.0, 512.0], (105, 512, 512)),
+        ([105.0, 512.0, 512.0], [96.3, 480, 480], (96, 480, 480)),
+        ([1.0, 512.0, 512.0], [0.2, 512, 512], (1, 512, 512)),
+        (None, [512.0, 512.0], (512, 512)),
+        ([105.0, 512.0, 512.0], None, None),
+    ],
+)
+def test_size_of_images(look, bases, shape, size, expected):
+    """A 2D configuration has the slices of the original images, a 3D one its own, and no side is shorter than 1."""
+    plans = {
+        "original_median_shape_after_transp": shape,
+        "configurations": {"2d": {"median_image_size_in_voxels": size}},
+    }
+    write(bases["preprocessed"] / "Dataset010_Colon" / "nnUNetPlans.json", plans)
+
+    assert look("10", configuration="2d")["preprocessed.image_size"] == expected
 
 
 def test_inheritance_in_a_circle_ends():
@@ -533,6 +555,12 @@ def test_nothing_preprocessed(look, bases):
         {"patch_size": [1.5], "batch_size": None, "data_identifier": "a\0b"},
         {"patch_size": [], "batch_size": 2.0, "data_identifier": "x" * 5000},
         {"patch_size": {}, "batch_size": [], "data_identifier": ["2d"]},
+        {"patch_size": [10**400, 1], "batch_size": 10**400},
+        {"patch_size": [512] * 10_000, "batch_size": 2**63},
+        {"median_image_size_in_voxels": [float("nan"), 1.0]},
+        {"median_image_size_in_voxels": [float("inf"), 1.0]},
+        {"median_image_size_in_voxels": [None, "1"]},
+        {"median_image_size_in_voxels": 512},
     ],
 )
 def test_strange_configuration(look, bases, strange):
@@ -542,6 +570,7 @@ def test_strange_configuration(look, bases, strange):
     values = look("10", configuration="2d")
 
     assert (values["preprocessed.patch_size"], values["preprocessed.batch_size"]) == (None, None)
+    assert values["preprocessed.image_size"] is None
     assert values["preprocessed.configurations"] == ("2d",)
 
 

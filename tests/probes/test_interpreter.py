@@ -27,6 +27,7 @@ CUDA_FACTS = ("cuda_available", "cuda_devices", "cuda_message", "arch_list", "cu
 LEARNT_BEFORE = {
     "python.version": platform.python_version(),
     "python.environment": "venv",
+    "python.pip": True,
     "torch.installed": True,
     "torch.version": "2.8.0+cu128",
     "torch.build": "cuda",
@@ -51,6 +52,7 @@ def installed(packages):
     packages.distribution("torch", "2.8.0", ["triton==3.4.0; python_version > '3'"])
     packages.distribution("triton", "3.4.0")
     packages.module("triton", "__version__ = '3.4.0'")
+    packages.module("pip", "raise SystemError('the doctor imports no pip')")
     packages.module("nnunetv2", "raise SystemError('the doctor imports no nnU-Net')")
     return packages
 
@@ -352,6 +354,8 @@ def test_interpreter_without_torch_and_nnunet(context_of):
     values = interpreter.look(context_of()).values
 
     expected = {
+        "python.environment": "venv",
+        "python.pip": False,
         "torch.installed": False,
         "torch.version": None,
         "torch.build": None,

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from nnunet_doctor import __version__
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.request import DEVICES, Request
 
 if TYPE_CHECKING:
+    from nnunet_doctor.facts import Facts
     from nnunet_doctor.probes.base import Context
 
 WRONG_USE = 2
@@ -50,9 +52,10 @@ def _sentence(message: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    from nnunet_doctor.report.text import standard_streams_are_safe
-
-    standard_streams_are_safe()
+    for stream in (sys.stdout, sys.stderr):
+        make_safe(stream)
+    # children are ended by exit handlers, which a plain SIGTERM would skip
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         options = _parser().parse_args(argv)
         code: int = options.command(options)
@@ -68,6 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return code
+
+
+def make_safe(stream: IO[str] | None) -> None:
+    """See that no character stops the output: what the stream's code page lacks is replaced."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
 
 
 # --- arguments -----------------------------------------------------------------------------------------------------
@@ -263,11 +273,26 @@ def _language(options: argparse.Namespace) -> str:
 
 
 def _context(options: argparse.Namespace, request: Request) -> Context:
-    from nnunet_doctor.examination import find_python
     from nnunet_doctor.probes.base import Context
+    from nnunet_doctor.probes.child import find_python
 
     python = find_python(options.python, sys.executable)
     return Context(python, dict(os.environ), request, quick=options.quick, timeout=options.timeout)
+
+
+def _start_looking(options: argparse.Namespace, request: Request) -> Callable[[], Facts]:
+    """Start to look before anything is loaded that takes time; the returned call waits for the facts."""
+    from nnunet_doctor.probes.look import start_looking
+
+    context = _context(options, request)
+    wait = start_looking(context)
+
+    def facts() -> Facts:
+        from nnunet_doctor.examination import facts_from
+
+        return facts_from(wait, context.environ)
+
+    return facts
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -281,16 +306,16 @@ def _words(values: Sequence[str]) -> list[str]:
 
 
 def _check(options: argparse.Namespace) -> int:
+    for path in options.report:
+        if path.suffix not in (".txt", ".json", ".svg"):
+            raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
+    request = Request(**_given(options))
+    wait = None if options.facts else _start_looking(options, request)
     from nnunet_doctor import examination
     from nnunet_doctor.report import record
     from nnunet_doctor.report.text import console_for, print_report
 
     language = _language(options)
-    for path in options.report:
-        if path.suffix not in (".txt", ".json", ".svg"):
-            raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
-    request = Request(**_given(options))
-    wait = None if options.facts else examination.start_looking(_context(options, request))
     checks, ignored = examination.choose(
         examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
     )
@@ -323,7 +348,7 @@ def _rendered(report: Any, form: str, language: str, shell: str) -> str:
 
 def _write(path: Path, content: str) -> None:
     try:
-        path.write_text(content, encoding="utf-8", newline="\n")
+        path.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
 

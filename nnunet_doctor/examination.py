@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os.path
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,10 @@ from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.exchange import FactError, from_document
 from nnunet_doctor.facts.tables import known_until
 from nnunet_doctor.plan import Plan, plan
-from nnunet_doctor.probes import look
 from nnunet_doctor.probes.base import Context
+from nnunet_doctor.probes.child import NotAnInterpreterError
+from nnunet_doctor.probes.dataset import NoSuchDatasetError
+from nnunet_doctor.probes.look import start_looking
 from nnunet_doctor.when import nearest
 from nnunet_doctor.words import say
 
@@ -45,34 +45,23 @@ def conclude(
     return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted), tuple(ignored))
 
 
-def start_looking(context: Context) -> Callable[[], Facts]:
-    """Start to look at this machine, and return a call that waits for the facts.
-
-    Most of the time goes into children, so that the caller can read checks meanwhile.
-
-    Raises (the returned call):
-        UserError: The interpreter or the dataset that the user names does not exist.
-    """
-    wait = look.start_looking(context)
-
-    def facts() -> Facts:
-        try:
-            seen = wait()
-        except look.WRONG_USE as error:
-            raise UserError(str(error)) from None
-        _refuse_lost_dataset(seen, context.environ)
-        return seen
-
-    return facts
-
-
-def look_at(context: Context) -> Facts:
-    """Look at this machine.
+def facts_from(wait: Callable[[], Facts], environ: Mapping[str, str]) -> Facts:
+    """Wait for the facts of a look that was started.
 
     Raises:
         UserError: The interpreter or the dataset that the user names does not exist.
     """
-    return start_looking(context)()
+    try:
+        facts = wait()
+    except (NotAnInterpreterError, NoSuchDatasetError) as error:
+        raise UserError(str(error)) from None
+    _refuse_lost_dataset(facts, environ)
+    return facts
+
+
+def look_at(context: Context) -> Facts:
+    """Look at this machine; raises as :func:`facts_from`."""
+    return facts_from(start_looking(context), context.environ)
 
 
 def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:
@@ -153,31 +142,6 @@ def choose(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]
         wanted = (not select or names & set(select)) and not names & set(ignore)
         (asked if wanted else left).append(check)
     return asked, left
-
-
-def find_python(text: str | None, own: str) -> Path:
-    """Return the interpreter to examine: a path, a command on PATH, or the folder of an environment.
-
-    Links are kept, because the link is what makes an interpreter that of an environment.
-
-    Raises:
-        UserError: There is no such interpreter.
-    """
-    if text is None:
-        return Path(own)
-    path = Path(text).expanduser()
-    if path.is_dir():
-        inside = [path / name for name in ("bin/python", "Scripts/python.exe", "python.exe")]
-        found = next((candidate for candidate in inside if candidate.is_file()), None)
-        if found is None:
-            raise UserError(f"--python {text} is a folder without a Python interpreter in it")
-        return Path(os.path.abspath(found))
-    if path.is_file():
-        return Path(os.path.abspath(path))
-    command = shutil.which(text)
-    if command is None:
-        raise UserError(f"--python {text}: there is no such file and no such command")
-    return Path(os.path.abspath(command))
 
 
 def notes_for(facts: Facts, language: str) -> list[str]:

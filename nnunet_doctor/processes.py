@@ -84,13 +84,15 @@ def run(
         del tail[:-keep]
 
     reader = drain(child, keep_end)
+    # a wait with a timeout polls, and comes up to 50 ms late
+    waiter = threading.Thread(target=child.wait, daemon=True)
+    waiter.start()
     try:
-        code: int | None = child.wait(timeout)
-    except subprocess.TimeoutExpired:
-        code = None
+        waiter.join(timeout)
+        code = None if waiter.is_alive() else child.returncode
     finally:
         end_group(child)
-        child.wait()
+        waiter.join()
         atexit.unregister(at_exit)
     reader.join(1.0)
     return Ended(code, bytes(tail).decode("utf-8", "replace"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nnunet_doctor.facts import Observed
+if TYPE_CHECKING:
+    from nnunet_doctor.facts import Observed
 
 DEVICES = ("auto", "cuda", "cpu", "mps")
 

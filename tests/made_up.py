@@ -95,7 +95,17 @@ def distribution(site: Path, name: str, version: str, *requires: str, python: st
 
 def clean_environ() -> dict[str, str]:
     """Return this process's environment without what belongs to nnU-Net or to a desktop's taste."""
-    dropped = ("nnunet", "pythondontwritebytecode", "no_color", "force_color", "cuda_visible", "slurm", "ci", "columns", "nnunet_doctor")
+    dropped = (
+        "nnunet",
+        "pythondontwritebytecode",
+        "no_color",
+        "force_color",
+        "cuda_visible",
+        "slurm",
+        "ci",
+        "columns",
+        "nnunet_doctor",
+    )
     return {name: value for name, value in os.environ.items() if not name.lower().startswith(dropped)}
 
 

@@ -78,7 +78,11 @@ def desk(installation: Installation) -> Installation:
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG.keys())
 def test_wrong_use_gets_one_sentence(
-    desk: Installation, arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    desk: Installation,
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Wrong use ends with exit code 2, nothing on standard output, and one line that names what is wrong."""
     monkeypatch.chdir(desk.base)

@@ -933,8 +933,10 @@ def not_writable(
     return tuple(Detail(_variable(folder), value) for folder, value, writable in folders if value and writable is False)
 
 
-@_rule("paths.same", "paths.raw_real", "paths.preprocessed_real", "paths.results_real")
-def same(*real: str | None) -> tuple[Detail, ...]:
+@_rule("paths.same", *_VALUES, "paths.raw_real", "paths.preprocessed_real", "paths.results_real")
+def same(*known: str | None) -> tuple[Detail, ...]:
+    """Two empty values are unset, not the same."""
+    real = [path if value else None for value, path in zip(known[:3], known[3:], strict=True)]
     pairs = [(0, 1), (0, 2), (1, 2)]
     return tuple(
         Detail(f"{_variable(_FOLDERS[a])} = {_variable(_FOLDERS[b])}", str(real[a]))

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnunet_doctor.facts import Observed
 from nnunet_doctor.request import Request
+
+if TYPE_CHECKING:
+    from nnunet_doctor.facts import Observed
 
 
 @dataclass(frozen=True)

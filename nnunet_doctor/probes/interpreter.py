@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,120 +11,24 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from nnunet_doctor import processes
 from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.probes.child import Report, start
 
-SCRIPT = Path(__file__).with_name("examine.py")
 TRITONS = ("triton", "triton-windows", "triton-rocm", "triton-xpu", "pytorch-triton", "pytorch-triton-rocm")
 
 
-class NotAnInterpreterError(Exception):
-    """The program named as interpreter ends without running Python; the message is one sentence for the user."""
+def look(context: Context, examined: Callable[[], Report] | None = None) -> Notes:
+    """Note the facts of areas python, torch and triton, and those of nnunet that need the interpreter.
 
-
-@dataclass(frozen=True)
-class Stage:
-    """What one stage of the child left: what it saw, or the error of an import; neither when it never ended."""
-
-    saw: Mapping[str, Any] | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class Report:
-    """Everything that the child left.
-
-    Attributes:
-        stages: The stages that began, by name.
-        ended: How the child ended.
-        seconds: The deadline it had.
-    """
-
-    stages: Mapping[str, Stage]
-    ended: processes.Ended
-    seconds: float
-
-    def saw(self, stage: str) -> Mapping[str, Any]:
-        """Return what a stage saw; empty when it did not."""
-        return (self.stages.get(stage) or Stage()).saw or {}
-
-    def outcome(self, stage: str) -> str | None:
-        """Return ok, error, crash or timeout; None when the stage never began."""
-        found = self.stages.get(stage)
-        if found is None:
-            return None
-        if found.saw is not None:
-            return "ok"
-        if found.error is not None:
-            return "error"
-        return "timeout" if self.ended.code is None else "crash"
-
-    def complaint(self, stage: str) -> str | None:
-        """Say what a stage failed with; None when it did not."""
-        outcome = self.outcome(stage)
-        if outcome == "error":
-            return self.stages[stage].error
-        return self.end if outcome in ("crash", "timeout") else None
-
-    @property
-    def end(self) -> str:
-        """How the child ended, in words."""
-        if self.ended.code is None:
-            return f"no end after {self.seconds:g} s"
-        return f"the interpreter ended with {_how(self.ended)}"
-
-
-def _how(ended: processes.Ended) -> str:
-    """Name the death or the exit code, and the last line that was printed; control characters stay out of reports."""
-    lines = ("".join(filter(str.isprintable, line)).strip() for line in reversed(ended.output.splitlines()))
-    last = next(filter(None, lines), "")
-    return (ended.death or f"exit code {ended.code}") + (f": {last[:300]}" if last else "")
-
-
-def examine(context: Context) -> Report:
-    """Run the child and collect its report.
+    Args:
+        context: Where to look.
+        examined: Waits for the report of a child that was started before; without it one is started now.
 
     Raises:
-        NotAnInterpreterError: The program cannot be started, or is not Python.
+        NotAnInterpreterError: The examined program is no Python.
     """
-    wanted = [] if context.quick else ["torch"]
-    if not context.quick and context.request.trainer != "nnUNetTrainer":
-        wanted.append("torchvision")
-    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-") as folder:
-        report = Path(folder, "report.jsonl")
-        command = [str(context.python), str(SCRIPT), str(report), *wanted]
-        try:
-            ended = processes.run(command, context.timeout, context.environ)
-        except OSError as error:
-            raise NotAnInterpreterError(f"{context.python} cannot be started: {error.strerror or error}") from None
-        stages = _read(report)
-    if not stages and ended.code is not None and ended.death is None:
-        raise NotAnInterpreterError(f"{context.python} is not a Python interpreter that can run ({_how(ended)})")
-    return Report(stages, ended, context.timeout)
-
-
-def _read(report: Path) -> dict[str, Stage]:
-    stages: dict[str, Stage] = {}
-    try:
-        lines = report.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return stages
-    for text in lines:
-        try:
-            line = json.loads(text)
-        except ValueError:  # the last line of a child that was killed while it wrote
-            continue
-        if "begins" in line:
-            stages[line["begins"]] = Stage()
-        else:
-            stages[line["ends"]] = Stage(line.get("saw"), line.get("error"))
-    return stages
-
-
-def look(context: Context) -> Notes:
-    """Note the facts of areas python, torch and triton, and those of nnunet that need the interpreter."""
-    report = examine(context)
+    report = (examined or start(context))()
     notes = Notes()
     _python(report, notes)
     _torch(report, notes, context)
@@ -404,10 +304,3 @@ def _unmet(requirement: Requirement, distributions: Mapping[str, Any]) -> str | 
     except InvalidVersion:
         return None
     return None if requirement.specifier.contains(version, prereleases=True) else f"{wanted} != {version}"
-
-
-def default_python() -> Path:
-    """Return the interpreter that the doctor itself runs under."""
-    import sys
-
-    return Path(sys.executable or os.devnull)

@@ -1,37 +1,42 @@
-"""All probes at once."""
+"""All probes at once.
+
+The child in the examined interpreter is started first, and only then the other probes are loaded, which takes as long.
+"""
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
-from nnunet_doctor.facts.derive import derive
-from nnunet_doctor.probes import dataset, interpreter, nnunet_setup, nvml, paths, platform, resources, toolchain
+from nnunet_doctor.probes import child
 from nnunet_doctor.probes.base import Context, Notes
-from nnunet_doctor.probes.dataset import NoSuchDatasetError
-from nnunet_doctor.probes.interpreter import NotAnInterpreterError
+
+if TYPE_CHECKING:
+    from nnunet_doctor.facts import Facts, Observed
 
 Probe = Callable[[Context], Notes]
 
-_PROBES: dict[str, Probe] = {
-    "interpreter": interpreter.look,
-    "NVML": nvml.look,
-    "platform": platform.look,
-    "resources": resources.look,
-    "paths": paths.look,
-    "dataset": dataset.look,
-    "nnU-Net set-up": nnunet_setup.look,
-    "toolchain": toolchain.look,
-}
-
-WRONG_USE = (NotAnInterpreterError, NoSuchDatasetError)
-"""What a probe raises when the user's words are wrong; everything else that it raises is an unknown."""
-
 GRACE_SECONDS = 5.0
 """What a probe gets beyond the deadline of its own child, to clean up."""
+
+
+def _probes(examined: Callable[[], child.Report]) -> dict[str, Probe]:
+    from nnunet_doctor.probes import dataset, interpreter, nnunet_setup, nvml, paths, platform, resources, toolchain
+
+    return {
+        "interpreter": functools.partial(interpreter.look, examined=examined),
+        "NVML": nvml.look,
+        "platform": platform.look,
+        "resources": resources.look,
+        "paths": paths.look,
+        "dataset": dataset.look,
+        "nnU-Net set-up": nnunet_setup.look,
+        "toolchain": toolchain.look,
+    }
 
 
 @dataclass
@@ -51,7 +56,8 @@ def start_looking(context: Context) -> Callable[[], Facts]:
         NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
     """
     until = time.monotonic() + context.timeout + GRACE_SECONDS
-    running = {name: _start(probe, context) for name, probe in _PROBES.items()}
+    examined = child.start(context)
+    running = {name: _start(probe, context) for name, probe in _probes(examined).items()}
     return lambda: _collect(running, context, until)
 
 
@@ -61,12 +67,16 @@ def look(context: Context) -> Facts:
 
 
 def _collect(running: Mapping[str, _Running], context: Context, until: float) -> Facts:
+    from nnunet_doctor.facts import CATALOGUE, Facts, Unknown
+    from nnunet_doctor.facts.derive import derive
+    from nnunet_doctor.probes.dataset import NoSuchDatasetError
+
     values: dict[str, Observed] = {}
     sources: dict[str, str] = {}
     failures: list[str] = []
     for name, probe in running.items():
         probe.thread.join(max(0.0, until - time.monotonic()))
-        if probe.errors and isinstance(probe.errors[0], WRONG_USE):
+        if probe.errors and isinstance(probe.errors[0], (child.NotAnInterpreterError, NoSuchDatasetError)):
             raise probe.errors[0]
         if probe.notes:
             values |= probe.notes[0].values

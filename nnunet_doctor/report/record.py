@@ -237,9 +237,12 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
 
     plain = msgspec.to_builtins(report)
     ordered = {key: plain[key] for key in order}
-    if ascii_only:
-        return json.dumps(ordered, indent=2)
-    return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode("utf-8")
+    if not ascii_only:
+        try:
+            return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode("utf-8")
+        except UnicodeEncodeError:  # a path that is not UTF-8; JSON can only escape it
+            pass
+    return json.dumps(ordered, indent=2)
 
 
 def schema() -> dict[str, object]:

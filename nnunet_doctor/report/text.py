@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
@@ -39,13 +38,6 @@ def console_for(stream: IO[str], width: int | None = None, *, record: bool = Fal
         legacy_windows=None if terminal else False,
         force_terminal=True if os.environ.get("FORCE_COLOR") else None,
     )
-
-
-def make_safe(stream: IO[str]) -> None:
-    """See that no character stops the output: what the stream's code page lacks is replaced."""
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="replace")
 
 
 def print_report(report: Report, console: Console, language: str, shell: str) -> None:
@@ -231,10 +223,3 @@ def _hanging(console: Console, head: Text, text: Text, indent: int) -> None:
         margin = head.copy() if number == 0 else head[:0]
         margin.append(" " * (indent - cell_len(margin.plain)))
         console.print(margin.append_text(line), soft_wrap=True)
-
-
-def standard_streams_are_safe() -> None:
-    """Apply :func:`make_safe` to standard output and error."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            make_safe(stream)

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from nnunet_doctor.facts import Detail, Unknown
-from nnunet_doctor.probes import interpreter
-from nnunet_doctor.probes.interpreter import NotAnInterpreterError, conflicts
+from nnunet_doctor.probes import child, interpreter
+from nnunet_doctor.probes.child import NotAnInterpreterError
+from nnunet_doctor.probes.interpreter import conflicts
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs scripts with #!, signals or sessions")
 
@@ -194,7 +195,7 @@ def test_flood_of_output_harms_nothing(installed, context_of):
         """
     )
 
-    report = interpreter.examine(context_of())
+    report = child.start(context_of())()
 
     assert report.outcome("torch") == "ok"
     assert report.saw("cuda")["count"] == 2
@@ -450,7 +451,7 @@ def test_path_of_the_child_is_that_of_the_user(installed, context_of, safe_path)
 
 def test_modules_beside_the_script_do_not_shadow_the_standard_library(bare_python, tmp_path):
     """The folder of the script holds a module named platform; Python's own is taken all the same."""
-    for path in interpreter.SCRIPT.parent.glob("*.py"):
+    for path in child.SCRIPT.parent.glob("*.py"):
         shutil.copy(path, tmp_path)
     for name in ("json", "struct", "sysconfig", "typing", "re"):
         (tmp_path / f"{name}.py").write_text("raise SystemError('shadowed')\n", encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 from nnunet_doctor.facts import CATALOGUE, Unknown
 from nnunet_doctor.probes import look as module
 from nnunet_doctor.probes import paths
+from nnunet_doctor.probes.child import NotAnInterpreterError
 from nnunet_doctor.probes.dataset import NoSuchDatasetError
-from nnunet_doctor.probes.interpreter import NotAnInterpreterError
 
 
 @pytest.fixture
@@ -20,8 +20,9 @@ def look(monkeypatch):
     """Return the facts that are seen with some probes instead of others."""
 
     def look(context, **instead):
-        probes = {**module._PROBES, **{name.replace("_", " "): probe for name, probe in instead.items()}}
-        monkeypatch.setattr(module, "_PROBES", probes)
+        real = module._probes
+        given = {name.replace("_", " "): probe for name, probe in instead.items()}
+        monkeypatch.setattr(module, "_probes", lambda examined: {**real(examined), **given})
         return module.look(context)
 
     return look

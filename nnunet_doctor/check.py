@@ -189,7 +189,7 @@ def read_check(
         text: Content of the file.
         file: How the file is called in messages.
         origin: "built in", or where the pack comes from.
-        with_examples: Whether to read the examples too; a report needs none, and they are most of a file.
+        with_examples: Whether to read the examples and patterns too; a report needs none, and they are most of a file.
 
     Raises:
         CheckError: The file is not a check; the message names file and line and, for a misspelt word, the nearest one.
@@ -268,13 +268,14 @@ class _Reader:
             explains=self.texts_list(document, "explains"),
             false_alarms=self.text(document, "false_alarms") or None,
             fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
-            log_cause=self.patterns(log, "cause"),
-            log_consequence=self.patterns(log, "consequence"),
+            log_cause=self.texts_list(log, "cause", "log"),
+            log_consequence=self.texts_list(log, "consequence", "log"),
             examples=tuple(self.example(item, nth) for nth, item in enumerate(examples) if with_examples),
             origin=origin,
         )
         if with_examples:
             self.is_complete(check, examples)
+            self.patterns_are_regular(check)
         return check
 
     def is_complete(self, check: Check, examples: Sequence[dict[str, Any]]) -> None:
@@ -363,14 +364,13 @@ class _Reader:
                     f"there is no fact {name!r} to put into the text{nearest(name, CATALOGUE)}", where, key, nth=nth
                 )
 
-    def patterns(self, log: dict[str, Any], key: str) -> tuple[str, ...]:
-        found = self.texts_list(log, key, "log")
-        for pattern in found:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise self.fail(f"{pattern!r} is not a regular expression: {error}", "log", key) from None
-        return found
+    def patterns_are_regular(self, check: Check) -> None:
+        for key, patterns in (("cause", check.log_cause), ("consequence", check.log_consequence)):
+            for pattern in patterns:
+                try:
+                    re.compile(pattern)
+                except re.error as error:
+                    raise self.fail(f"{pattern!r} is not a regular expression: {error}", "log", key) from None
 
     def known_keys(self, table: Mapping[str, Any], kind: str, where: str = "", nth: int = 0) -> None:
         for key in table:

@@ -20,7 +20,7 @@ import difflib
 import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -84,7 +84,7 @@ class When:
         if ands > MOST_ANDS:
             raise WhenError(f"{text!r} has {ands} times 'and'; more than {MOST_ANDS} want a derived fact with a name")
         _check_condition(node)
-        return cls(text, tuple(_names(node)), node)
+        return cls(text, _names(node), node)
 
     def holds(self, facts: Facts) -> Verdict:
         """Say whether the condition holds, and which facts decided."""
@@ -106,12 +106,14 @@ def _fact_name(node: ast.expr) -> str | None:
     return None
 
 
-def _names(node: ast.expr) -> dict[str, None]:
+@cache
+def _names(node: ast.expr) -> tuple[str, ...]:
+    """Return the facts of a part of a condition, each once and in order."""
     ordered: dict[str, None] = {}
     for part in ast.walk(node):
         if isinstance(part, ast.Attribute) and (name := _fact_name(part)):
             ordered[name] = None
-    return ordered
+    return tuple(ordered)
 
 
 def _info(node: ast.expr) -> FactInfo | None:
@@ -230,7 +232,7 @@ def _evaluate(node: ast.expr, facts: Facts) -> Verdict:
     if isinstance(node, ast.UnaryOp):
         inner = _evaluate(node.operand, facts)
         return Verdict(None if inner.value is None else not inner.value, inner.deciding)
-    names = tuple(_names(node))
+    names = _names(node)
     unknown = tuple(name for name in names if isinstance(facts[name], Unknown))
     if unknown:
         return Verdict(None, unknown)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
-from nnunet_doctor.facts.base import Detail, Observed, Unknown
+from nnunet_doctor.facts.base import Detail, Observed
 from nnunet_doctor.facts.dataset import DatasetFacts
 from nnunet_doctor.facts.gpu import GpuFacts
 from nnunet_doctor.facts.nnunet import NnunetFacts
@@ -71,28 +69,30 @@ class FactInfo:
         return words[self.type] + (" or none" if self.optional else "")
 
 
+_TYPES: dict[str, Any] = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "tuple[str, ...]": tuple[str, ...],
+    "tuple[int, ...]": tuple[int, ...],
+    "tuple[float, ...]": tuple[float, ...],
+    "tuple[Detail, ...]": tuple[Detail, ...],
+}
+
+
 def _catalogue() -> dict[str, FactInfo]:
+    """Read the annotations as texts: to evaluate them takes longer than all else that happens at import."""
     infos: dict[str, FactInfo] = {}
     for area, record in AREAS.items():
-        hints = typing.get_type_hints(record)
         for item in dataclasses.fields(record):
-            members = _members(hints[item.name]) - {Unknown}
-            (plain,) = members - {type(None)}
+            members = str(item.type).split(" | ")
+            (plain,) = set(members) - {"Unknown", "None"}
             name = f"{area}.{item.name}"
             infos[name] = FactInfo(
-                name=name,
-                type=plain,
-                optional=type(None) in members,
-                derived=item.metadata["derived"],
-                doc=item.metadata["doc"],
+                name, _TYPES[plain], "None" in members, item.metadata["derived"], item.metadata["doc"]
             )
     return infos
-
-
-def _members(hint: Any) -> set[Any]:
-    if typing.get_origin(hint) in (Union, types.UnionType):
-        return set(typing.get_args(hint))
-    return {hint}
 
 
 CATALOGUE: dict[str, FactInfo] = _catalogue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
@@ -146,7 +147,8 @@ def print_setting(
 
 
 def _print_summary(report: Report, console: Console, language: str) -> None:
-    count = {severity: sum(item.severity == severity for item in report.findings) for severity in MARKS}
+    shown = [finding.severity for finding in report.findings if finding.explained_by is None]
+    count = {severity: shown.count(severity) for severity in MARKS}
     key = "counts_ignored" if report.ignored else "counts"
     line = say(
         language,
@@ -182,7 +184,8 @@ def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:
         color_system="truecolor",
     )
     print_report(report, console, language, shell)
-    return console.export_svg(title="nnunet-doctor check")
+    # without the fonts that rich would have a browser load from the network
+    return re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="nnunet-doctor check"), flags=re.DOTALL)
 
 
 def _value(value: object) -> str:

@@ -164,7 +164,4 @@ def test_ctrl_c_ends_a_real_training_and_its_workers(demo: tuple[Path, object], 
 
 def _read_until(process: subprocess.Popen[str], words: str) -> bool:
     assert process.stdout is not None
-    for line in process.stdout:
-        if words in line:
-            return True
-    return False
+    return any(words in line for line in process.stdout)

@@ -147,7 +147,7 @@ def print_setting(
 
 
 def _print_summary(report: Report, console: Console, language: str) -> None:
-    shown = [finding.severity for finding in report.findings if finding.explained_by is None]
+    shown: list[str] = [finding.severity for finding in report.findings if finding.explained_by is None]
     count = {severity: shown.count(severity) for severity in MARKS}
     key = "counts_ignored" if report.ignored else "counts"
     line = say(

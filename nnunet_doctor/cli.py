@@ -321,8 +321,7 @@ def _check(options: argparse.Namespace) -> int:
     )
     facts = wait() if wait else examination.read_facts(options.facts, request.changes())
     result = examination.conclude(facts, checks, ignored, trust_packs=options.trust_packs)
-    notes = examination.notes_for(facts, language)
-    report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on, notes)
+    report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
     for path in options.report:
         _write(path, _rendered(report, path.suffix[1:], language, record.shell_of(facts)))
     if options.format == "json":

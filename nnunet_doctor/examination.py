@@ -14,14 +14,12 @@ from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts, Observed
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.exchange import FactError, from_document
-from nnunet_doctor.facts.tables import known_until
 from nnunet_doctor.plan import Plan, plan
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.child import NotAnInterpreterError
 from nnunet_doctor.probes.dataset import NoSuchDatasetError
 from nnunet_doctor.probes.look import start_looking
 from nnunet_doctor.when import nearest
-from nnunet_doctor.words import say
 
 MOST_FACTS_BYTES = 20 * 1024**2
 """A facts file has some 30 kB; one over this size is not read."""
@@ -142,11 +140,3 @@ def choose(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]
         wanted = (not select or names & set(select)) and not names & set(ignore)
         (asked if wanted else left).append(check)
     return asked, left
-
-
-def notes_for(facts: Facts, language: str) -> list[str]:
-    """Return what a report has to say beside its findings."""
-    if facts["nnunet.newer_than_known"] is not True:
-        return []
-    known = f"{facts['nnunet.newest_known']}, {known_until('nnunet')}"
-    return [say(language, "table_old", version=facts["nnunet.version"], known=known)]

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from nnunet_doctor import launch
 from nnunet_doctor.engine import Finding
-from nnunet_doctor.examination import Examination, notes_for
+from nnunet_doctor.examination import Examination
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.progress import Progress
 from nnunet_doctor.plan import Reason
@@ -114,7 +114,7 @@ def show(start: Start, language: str, out: IO[str]) -> None:
     plan, console = start.examination.plan, console_for(out)
     shell = shell_of(start.facts)
     if start.blocked_by:
-        report = build(plan.facts, plan.diagnosis, plan, (), language, "error", notes_for(plan.facts, language))
+        report = build(plan.facts, plan.diagnosis, plan, (), language, "error")
         print_report(report, console, language, shell)
         ids = [finding.check.id for finding in start.blocked_by]
         forces = " ".join(f"--force {id}" for id in ids)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from made_up import Installation, clean_environ
+from made_up import Installation, clean_environ, distribution, write
 
 from nnunet_doctor.cli import main
 
@@ -288,3 +288,50 @@ def test_version(installation: Installation) -> None:
     assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n".replace(
         "\n", os.linesep if os.name == "nt" else "\n"
     )
+
+
+def test_installed_pack_is_found_without_running_it(installation: Installation) -> None:
+    """A package that names its folder of checks by entry point is read as data; its code never runs."""
+    site = Path(installation.environ["PYTHONPATH"])
+    check = """
+severity = "warning"
+when = "training.device == 'cpu'"
+[text.en]
+title = "A hospital's own rule"
+why = "w"
+[text.zh]
+title = "本院规定"
+why = "w"
+[[example]]
+expect = "fires"
+facts = { training.device = "cpu" }
+[[example]]
+expect = "silent"
+facts = { training.device = "cuda" }
+"""
+    write(site / "hospital" / "__init__.py", "raise SystemExit('this code must not run')")
+    write(site / "hospital" / "rules" / "device" / "hospital-rule.toml", check)
+    distribution(site, "hospital", "1.0")
+    write(site / "hospital-1.0.dist-info" / "entry_points.txt", "[nnunet_doctor.checks]\nhospital = hospital:rules\n")
+    done = installation.doctor("check", "--quick", "--device", "cpu")
+
+    assert "A hospital's own rule  [hospital-rule]" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        ("", 0, "1 ok, 0 FAIL"),
+        ('training.device = "cuda"|training.device = "cpu"', 1, "expects silent, and the check says fires"),
+        ("training.device ==|training.devize ==", 1, "did you mean 'training.device'?"),
+    ],
+)
+def test_checks_test_tells_what_is_wrong(installation: Installation, text: str, code: int, words: str) -> None:
+    """`checks test` validates a file and runs its examples; a wrong one is named with file, line and reason."""
+    good = (Path(__file__).parents[1] / "checks" / "device" / "cpu-training-slow.toml").read_text(encoding="utf-8")
+    old, _, new = text.partition("|")
+    changed = good.replace(old, new, 1) if old else good
+    write(installation.path("mine", "device", "my-rule.toml"), changed)
+    done = installation.doctor("checks", "test", "mine")
+
+    assert (done.returncode, words in done.stdout) == (code, True), done.stdout

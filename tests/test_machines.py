@@ -42,7 +42,7 @@ def test_machine_gives_what_it_must(name: str) -> None:
     expected = json.loads((FOLDER / f"{name}.expected.json").read_text(encoding="utf-8"))
     facts = read_facts(FOLDER / f"{name}.json", {})
     diagnosis, planned = diagnose(facts, CHECKS), plan(facts, CHECKS)
-    report = build(facts, diagnosis, planned, (), "en", "error", [])
+    report = build(facts, diagnosis, planned, (), "en", "error")
     got = {
         "why": expected["why"],
         "verdict": report.verdict,
@@ -72,7 +72,7 @@ def test_plan_of_machine_is_proven(name: str) -> None:
 def test_report_of_machine_has_no_holes(name: str, language: str) -> None:
     """Every title and reason is filled: what fires knows the facts that its words mention."""
     facts = read_facts(FOLDER / f"{name}.json", {})
-    report = build(facts, diagnose(facts, CHECKS), plan(facts, CHECKS), (), language, "error", [])
+    report = build(facts, diagnose(facts, CHECKS), plan(facts, CHECKS), (), language, "error")
     texts = [text for finding in report.findings for text in (finding.title, finding.why)]
 
     assert [text for text in texts if "{" in text or "(?" in text or " ? " in text] == []

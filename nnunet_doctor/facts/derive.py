@@ -266,6 +266,16 @@ def torch_release(version: str | None) -> str | None | Unknown:
     return Unknown(f"{version!r} is not a version") if public is None else str(public)
 
 
+@_rule("torch.newest_known")
+def newest_known_torch() -> str:
+    return newest("torch")
+
+
+@_rule("torch.newer_than_known", "torch.version")
+def torch_newer_than_known(version: str | None) -> bool:
+    return version is not None and is_newer_than_known("torch", version)
+
+
 @_rule("torch.driver_minimum", "torch.cuda_build", "platform.os", "platform.wsl")
 def driver_minimum(cuda: str | None, system: str, wsl: int | None) -> str | None | Unknown:
     """Inside WSL2 the driver is that of Windows, with its numbers."""

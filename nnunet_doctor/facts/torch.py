@@ -34,6 +34,8 @@ class TorchFacts:
     torchvision_error: str | None | Unknown = fact("what 'import torchvision' failed with; None when it worked")
 
     release: str | None | Unknown = derived("release without its build label, as pip wants it; None without torch")
+    newest_known: str | Unknown = derived("newest release that the table of releases holds")
+    newer_than_known: bool | Unknown = derived("whether the release is newer than the table")
     driver_minimum: str | None | Unknown = derived("oldest NVIDIA driver for this build; None for builds without CUDA")
     driver_fits: bool | None | Unknown = derived(
         "whether the NVIDIA driver is new enough for this build; None without a driver or without a CUDA build"

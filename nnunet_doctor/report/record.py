@@ -119,7 +119,6 @@ class Report:
     ignored: list[str]
     plan: PlanRecord
     machine: MachineRecord
-    notes: list[str] = field(default_factory=list)
     doctor: str = __version__
     schema_version: int = 1
 
@@ -137,7 +136,6 @@ def build(
     ignored: Sequence[Check],
     language: str,
     fail_on: str,
-    notes: Sequence[str],
 ) -> Report:
     """Make the report of a diagnosis in one language."""
     return Report(
@@ -148,7 +146,6 @@ def build(
         ignored=[check.id for check in ignored],
         plan=plan_record(plan),
         machine=machine(facts),
-        notes=list(notes),
     )
 
 
@@ -231,7 +228,6 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
         "passed",
         "ignored",
         "plan",
-        "notes",
     )
     import msgspec
 

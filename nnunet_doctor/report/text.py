@@ -55,9 +55,6 @@ def print_report(report: Report, console: Console, language: str, shell: str) ->
         if finding.explained_by is None:
             _print_finding(finding, report.findings, console, language, shell)
     _print_undecided(report, console, language)
-    for note in report.notes:
-        print_block(console, note, style="dim")
-        console.print()
     print_plan(report, console, language)
     _print_summary(report, console, language)
 

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 TRAINING = """
 import argparse, os, signal, sys, time
@@ -137,3 +140,37 @@ def make_installation(tmp_path: Path) -> Installation:
     folders = {f"nnUNet_{name}": str(base / name) for name in ("raw", "preprocessed", "results")}
     environ = {**clean_environ(), **folders, "PYTHONPATH": str(site), "NNUNET_DOCTOR_LANG": "en"}
     return Installation(base, environ)
+
+
+def gone(pid: int, seconds: float = 5.0) -> bool:
+    """Say whether a process ends within some seconds."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def check_text(severity: str, when: str, fires: str, silent: str, fix: str = "") -> str:
+    """Return the text of a check file with one example of each kind; ``fix`` is the launch line of a fix, if any."""
+    remedy = f'[[fix]]\nen = "e"\nzh = "z"\n{fix}\n' if fix else ""
+    return f"""
+severity = "{severity}"
+when = "{when}"
+[text.en]
+title = "t"
+why = "w"
+[text.zh]
+title = "t"
+why = "w"
+{remedy}[[example]]
+expect = "fires"
+facts = {{ {fires} }}
+[[example]]
+expect = "silent"
+facts = {{ {silent} }}
+"""

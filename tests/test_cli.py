@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from made_up import Installation, clean_environ, distribution, write
+from made_up import Installation, check_text, clean_environ, distribution, write
 
 from nnunet_doctor.cli import main
 
@@ -293,22 +293,8 @@ def test_version(installation: Installation) -> None:
 def test_installed_pack_is_found_without_running_it(installation: Installation) -> None:
     """A package that names its folder of checks by entry point is read as data; its code never runs."""
     site = Path(installation.environ["PYTHONPATH"])
-    check = """
-severity = "warning"
-when = "training.device == 'cpu'"
-[text.en]
-title = "A hospital's own rule"
-why = "w"
-[text.zh]
-title = "本院规定"
-why = "w"
-[[example]]
-expect = "fires"
-facts = { training.device = "cpu" }
-[[example]]
-expect = "silent"
-facts = { training.device = "cuda" }
-"""
+    check = check_text("warning", "training.device == 'cpu'", 'training.device = "cpu"', 'training.device = "cuda"')
+    check = check.replace('title = "t"', 'title = "A hospital\'s own rule"', 1)
     write(site / "hospital" / "__init__.py", "raise SystemExit('this code must not run')")
     write(site / "hospital" / "rules" / "device" / "hospital-rule.toml", check)
     distribution(site, "hospital", "1.0")

@@ -11,6 +11,7 @@ import time
 
 import psutil
 import pytest
+from made_up import gone
 
 from nnunet_doctor import launch
 from nnunet_doctor.facts import Facts
@@ -34,19 +35,6 @@ def train(tmp_path):
             return start(command, environ, log or self.log, take or self.taken.extend)
 
     return Training()
-
-
-def gone(pid, seconds=5.0):
-    """Say whether a process ends within some seconds."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 # --- the command ---------------------------------------------------------------------------------------------------

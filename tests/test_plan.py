@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from made_up import check_text
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.check import Check, read_check
@@ -111,26 +112,9 @@ def test_plan_over_made_up_machines(facts: Facts) -> None:
 
 def check_of(severity: str, when: str, launch: str, name: str = "some-check", origin: str = "built in") -> Check:
     """Return a check with one launch fix."""
-    text = f"""
-severity = "{severity}"
-when = "{when}"
-[text.en]
-title = "t"
-why = "w"
-[text.zh]
-title = "t"
-why = "w"
-[[fix]]
-en = "e"
-zh = "z"
-{launch}
-[[example]]
-expect = "fires"
-facts = {{ training.num_gpus = 2, nnunet.compile_variable = "true" }}
-[[example]]
-expect = "silent"
-facts = {{ training.num_gpus = 1, nnunet.compile_variable = "false" }}
-"""
+    fires = 'training.num_gpus = 2, nnunet.compile_variable = "true"'
+    silent = 'training.num_gpus = 1, nnunet.compile_variable = "false"'
+    text = check_text(severity, when, fires, silent, launch)
     return read_check(name, "training", text, name, origin)
 
 

@@ -9,6 +9,7 @@ import time
 
 import psutil
 import pytest
+from made_up import gone
 
 from nnunet_doctor import processes
 from nnunet_doctor.processes import Ended, death, run
@@ -19,19 +20,6 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signa
 def python(code, timeout=30.0, **options):
     """Run a piece of Python."""
     return run([sys.executable, "-c", code], timeout, **options)
-
-
-def gone(pid, seconds=5.0):
-    """Say whether a process ends within some seconds."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        try:
-            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-                return True
-        except psutil.NoSuchProcess:
-            return True
-        time.sleep(0.02)
-    return False
 
 
 @pytest.mark.parametrize(

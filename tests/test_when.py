@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_up import check_text
 
 from nnunet_doctor.check import read_check
 from nnunet_doctor.facts import Facts
@@ -24,22 +25,7 @@ def facts_of(written: dict) -> Facts:
     pairs = ", ".join(
         f"{area}.{noun} = {_toml(value)}" for area, nouns in written.items() for noun, value in nouns.items()
     )
-    text = f"""
-severity = "info"
-when = "training.compiles"
-[text.en]
-title = "t"
-why = "w"
-[text.zh]
-title = "t"
-why = "w"
-[[example]]
-expect = "fires"
-facts = {{ {pairs} }}
-[[example]]
-expect = "silent"
-facts = {{ training.compiles = false }}
-"""
+    text = check_text("info", "training.compiles", pairs, "training.compiles = false")
     return read_check("table", "os", text, "table.toml").examples[0].facts
 
 

@@ -256,11 +256,11 @@ def test_a_closed_pipe_is_no_error(installation: Installation) -> None:
 def test_nothing_but_the_doctor_is_useful(tmp_path: Path) -> None:
     """Without torch, nnU-Net and folders the report names each and how to get it, with exit code 1."""
     environ = {**clean_environ(), "NNUNET_DOCTOR_LANG": "en"}
-    empty = Installation(tmp_path, environ)
-    done = empty.doctor("check", "--python", sys.executable)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "new")], check=True)
+    done = Installation(tmp_path, environ).doctor("check", "--python", str(tmp_path / "new"))
 
     assert done.returncode == 1
-    for words in ("[nnunet-missing]", "[paths-unset]", "pip install"):
+    for words in ("[torch-missing]", "[nnunet-missing]", "[paths-unset]", "[pip-missing]", "pip install"):
         assert words in done.stdout
 
 

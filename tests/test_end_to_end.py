@@ -122,7 +122,7 @@ def test_pasted_command_of_a_dry_run_trains(demo: tuple[Path, object], folders: 
                               env=folders, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", start_new_session=True)  # fmt: skip
     seen = _read_until(pasted, "Epoch 0")
     os.killpg(pasted.pid, signal.SIGKILL)
-    pasted.wait(30)
+    pasted.communicate(timeout=30)
 
     assert dry.returncode == 0
     assert seen

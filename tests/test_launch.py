@@ -62,6 +62,10 @@ def test_command_without_a_script(tmp_path, script):
     module, function = launch.ENTRY_POINTS[script].split(":")
     path = tmp_path.joinpath(*module.split(".")).with_suffix(".py")
     path.parent.mkdir(parents=True)
+    for package in [path.parent, *path.parent.parents][: module.count(".")]:
+        (package / "__init__.py").write_text(
+            "", encoding="utf-8"
+        )  # a folder without it loses against an installed nnU-Net
     path.write_text(f"import sys\ndef {function}(): print(sys.argv[1:])\n", encoding="utf-8")
     facts = Facts().with_values({"nnunet.script": None, "python.executable": sys.executable})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 import sys
 import tempfile
@@ -12,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+from rich.cells import chop_cells
 
 from nnunet_doctor import launch
 from nnunet_doctor.engine import Finding
@@ -254,9 +257,8 @@ class Watch:
 
     def _draw(self) -> None:
         if self._live and self.status:
-            import shutil
-
-            sys.stderr.write(self.status[: shutil.get_terminal_size().columns - 1])
+            columns = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(chop_cells(self.status, columns)[0])
             sys.stderr.flush()
 
 

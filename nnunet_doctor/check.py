@@ -6,20 +6,16 @@ The format is described in ``checks/README.md``. A check is data: nothing in it 
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import tomli
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.facts.exchange import FactError, from_plain
 from nnunet_doctor.settings import VARIABLES, parse_options
 from nnunet_doctor.when import When, WhenError, nearest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resources", "dataset", "training")
 """Areas of checks: the folders of ``checks/``, in the order of reports."""
@@ -195,8 +191,8 @@ def read_check(
         CheckError: The file is not a check; the message names file and line and, for a misspelt word, the nearest one.
     """
     try:
-        document = tomllib.loads(text if with_examples else _without_examples(text))
-    except tomllib.TOMLDecodeError as error:
+        document = tomli.loads(text if with_examples else _without_examples(text))
+    except tomli.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         raise CheckError(file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
     except RecursionError:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+import tomli
 from made_up import check_text
 
 from nnunet_doctor.check import read_check
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.when import When, WhenError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-TABLE = tomllib.loads(Path(__file__).with_name("when.toml").read_text(encoding="utf-8"))
+TABLE = tomli.loads(Path(__file__).with_name("when.toml").read_text(encoding="utf-8"))
 
 
 def facts_of(written: dict) -> Facts:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib.resources import files
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+import tomli
 
 
 @cache
 def _table(language: str) -> dict[str, str]:
     text = (files("nnunet_doctor.words") / f"{language}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomli.loads(text)
 
 
 def say(language: str, key: str, **values: object) -> str:

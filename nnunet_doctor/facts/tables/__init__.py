@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+import tomli
 from packaging.version import InvalidVersion, Version
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 NAMES = ("nnunet", "torch")
 """The tables there are."""
@@ -22,7 +17,7 @@ NAMES = ("nnunet", "torch")
 def table(name: str) -> dict[str, Any]:
     """Read a table; see the comments at its head for the meaning of each key."""
     text = (files("nnunet_doctor.facts.tables") / f"{name}.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomli.loads(text)
 
 
 def known_until(name: str) -> str:

@@ -35,7 +35,7 @@ def load(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[
     """
     checks = [*read_folder(built_in_folder(), "built in", with_examples=with_examples), *_packs()]
     for folder in folders:
-        checks += read_folder(folder, str(folder))
+        checks += read_folder(folder, str(folder), with_examples=True)
     _refuse_duplicates(checks)
     _refuse_lost_explanations(checks)
     return tuple(sorted(checks, key=lambda check: (AREAS.index(check.area), check.id)))
@@ -92,7 +92,7 @@ def _packs() -> Iterator[Check]:
         for place in places:
             folder = Path(place, *below, entry.attr or "checks")
             if folder.is_dir():
-                yield from read_folder(folder, f"pack {entry.name}")
+                yield from read_folder(folder, f"pack {entry.name}", with_examples=True)
 
 
 def _some_pack_is_installed() -> bool:

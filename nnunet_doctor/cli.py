@@ -56,9 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         make_safe(stream)
     # children are ended by exit handlers, which a plain SIGTERM would skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    code = 0
     try:
         options = _parser().parse_args(argv)
-        code: int = options.command(options)
+        code = options.command(options)
         sys.stdout.flush()
     except UserError as error:
         print(f"nnunet-doctor: {error}" if not str(error).startswith("nnunet-doctor") else error, file=sys.stderr)
@@ -67,9 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nnunet-doctor: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of a pipe has gone (| head); what it took was enough for it
+        # the reader of a pipe has gone (| head); what it took was enough for it, and the verdict stands
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return code
 
 
@@ -171,7 +171,7 @@ def _training(parser: argparse.ArgumentParser) -> None:
 def _fold(text: str) -> str:
     if text != "all" and not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is no fold: give a number such as 0, or all")
-    return text
+    return text if text == "all" else str(int(text))
 
 
 def _check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -290,7 +290,7 @@ def _start_looking(options: argparse.Namespace, request: Request) -> Callable[[]
     def facts() -> Facts:
         from nnunet_doctor.examination import facts_from
 
-        return facts_from(wait, context.environ)
+        return facts_from(wait)
 
     return facts
 
@@ -309,6 +309,8 @@ def _check(options: argparse.Namespace) -> int:
     for path in options.report:
         if path.suffix not in (".txt", ".json", ".svg"):
             raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
+    if options.facts and (options.python or options.quick):
+        raise UserError("--facts examines a recorded machine; --python and --quick are for looking at this one")
     request = Request(**_given(options))
     wait = None if options.facts else _start_looking(options, request)
     from nnunet_doctor import examination
@@ -362,11 +364,15 @@ def _print_json(text: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from nnunet_doctor import examination, run
+    from nnunet_doctor.when import nearest
     from nnunet_doctor.words import say
 
     language = _language(options)
     checks = examination.load_checks(options.checks)
-    examination.choose(checks, options.force, ())
+    for id in options.force:
+        ids = {check.id for check in checks}
+        if id not in ids:
+            raise UserError(f"--force {id}: there is no such check{nearest(id, ids)}; 'nnunet-doctor list' shows them")
     request = Request(
         dataset=options.dataset,
         configuration=options.configuration,
@@ -434,7 +440,7 @@ def _explain(options: argparse.Namespace) -> int:
     from nnunet_doctor.report import listing
     from nnunet_doctor.when import nearest
 
-    checks = {check.id: check for check in examination.load_checks(options.checks)}
+    checks = {check.id: check for check in examination.load_checks(options.checks, with_examples=True)}
     if options.id not in checks:
         raise UserError(
             f"there is no check {options.id!r}{nearest(options.id, checks)}; 'nnunet-doctor list' shows them"

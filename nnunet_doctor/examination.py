@@ -11,7 +11,7 @@ from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS, Check, CheckError
 from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError
-from nnunet_doctor.facts import Facts, Observed
+from nnunet_doctor.facts import Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.exchange import FactError, from_document
 from nnunet_doctor.plan import Plan, plan
@@ -43,7 +43,7 @@ def conclude(
     return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted), tuple(ignored))
 
 
-def facts_from(wait: Callable[[], Facts], environ: Mapping[str, str]) -> Facts:
+def facts_from(wait: Callable[[], Facts]) -> Facts:
     """Wait for the facts of a look that was started.
 
     Raises:
@@ -53,28 +53,26 @@ def facts_from(wait: Callable[[], Facts], environ: Mapping[str, str]) -> Facts:
         facts = wait()
     except (NotAnInterpreterError, NoSuchDatasetError) as error:
         raise UserError(str(error)) from None
-    _refuse_lost_dataset(facts, environ)
+    _refuse_lost_dataset(facts)
     return facts
 
 
 def look_at(context: Context) -> Facts:
     """Look at this machine; raises as :func:`facts_from`."""
-    return facts_from(start_looking(context), context.environ)
+    return facts_from(start_looking(context))
 
 
-def _refuse_lost_dataset(facts: Facts, environ: Mapping[str, str]) -> None:
+def _refuse_lost_dataset(facts: Facts) -> None:
     """A number or name that matches nothing, with all folders set, is a slip of the pen and not a finding."""
     lost = facts["dataset.resolution"] == "absent" and facts["dataset.near_misses"] == ()
-    bases = {name: environ.get(f"nnUNet_{name}") for name in ("raw", "preprocessed", "results")}
     if not lost or any(facts[f"paths.{name}_kind"] != "folder" for name in ("raw", "preprocessed")):
         return
-    present = sorted(
-        {path.name for base in bases.values() if base and Path(base).is_dir() for path in Path(base).glob("Dataset*")}
+    present = facts["dataset.present"]
+    known = (
+        f"there are {', '.join(map(str, present[:20]))}" if isinstance(present, tuple) and present else "there is none"
     )
-    known = f"there are {', '.join(present[:20])}" if present else "there is none at all"
-    raise UserError(
-        f"there is no dataset {facts['dataset.requested']} in {bases['raw']} or nnU-Net's other two folders; {known}"
-    )
+    wanted, raw = facts["dataset.requested"], facts["paths.raw"]
+    raise UserError(f"there is no dataset {wanted} in {raw} or nnU-Net's other two folders; {known}")
 
 
 def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
@@ -102,10 +100,29 @@ def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
     if dataset is not None and str(dataset) not in recorded:
         raise UserError(f"{path} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
     rest = {name: value for name, value in given.items() if name != "dataset.requested"}
+    if any(facts[name] != rest.get(name, facts[name]) for name in OF_ONE_TRAINING):
+        other: Observed = Unknown("the file was recorded for another training")
+        rest = dict.fromkeys(RECORDED_FOR_ONE_TRAINING, other) | rest
     return derive(facts.with_values(rest, dict.fromkeys(rest, "command line")))
 
 
-def load_checks(folders: Sequence[str]) -> tuple[Check, ...]:
+OF_ONE_TRAINING = ("training.configuration", "training.fold", "training.trainer", "training.plans")
+"""What tells one training from another."""
+
+RECORDED_FOR_ONE_TRAINING = (
+    "training.folder",
+    "training.state",
+    "preprocessed.data_folder",
+    "preprocessed.data_format",
+    "preprocessed.cases",
+    "preprocessed.patch_size",
+    "preprocessed.image_size",
+    "preprocessed.batch_size",
+)
+"""What a recording knows of that training only."""
+
+
+def load_checks(folders: Sequence[str], *, with_examples: bool = False) -> tuple[Check, ...]:
     """Load all checks.
 
     Raises:
@@ -116,7 +133,7 @@ def load_checks(folders: Sequence[str]) -> tuple[Check, ...]:
         if not path.is_dir():
             raise UserError(f"--checks {path} is not a folder")
     try:
-        return catalogue.load(paths)
+        return catalogue.load(paths, with_examples=with_examples)
     except CheckError as error:
         raise UserError(str(error)) from None
 

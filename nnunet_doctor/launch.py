@@ -48,14 +48,14 @@ def nnunet_command(facts: Facts, script: str, arguments: Sequence[str]) -> list[
 
     The script beside the interpreter is taken where it is; otherwise its entry point is called.
     """
-    train = facts["nnunet.script"]
+    train, python = facts["nnunet.script"], str(facts["python.executable"])
     if isinstance(train, str):
         windows = "\\" in train
         folder, _, name = train.rpartition("\\" if windows else "/")
         path = f"{folder}{chr(92) if windows else '/'}{name.replace('nnUNetv2_train', script)}"
-        return [path, *arguments]
+        # the first line of the script may name an interpreter that is gone, as in an environment that was moved
+        return [path, *arguments] if name.endswith(".exe") else [python, path, *arguments]
     module, _, function = ENTRY_POINTS[script].partition(":")
-    python = str(facts["python.executable"])
     return [python, "-c", f"from {module} import {function}; {function}()", *arguments]
 
 
@@ -100,13 +100,15 @@ def start(
             with contextlib.suppress(Exception):
                 take(chunk)
 
-        previous = _pass_signals_on(child, on_interrupt)
+        previous: dict[int, Any] = {}
+        below: set[Any] = set()
         reader = processes.drain(child, copy)
         try:
-            code = _wait(child)
+            previous = _pass_signals_on(child, on_interrupt)
+            code = _wait(child, below)
             reader.join(SECONDS_FOR_LAST_WORDS)
         finally:
-            processes.end_group(child)
+            processes.end_group(child, below)
             reader.join(SECONDS_FOR_LAST_WORDS)
             for number, handler in previous.items():
                 signal.signal(number, handler)
@@ -117,9 +119,14 @@ SECONDS_FOR_LAST_WORDS = 3.0
 """How long output is still read after nnU-Net itself has ended: its workers may keep the pipe open for ever."""
 
 
-def _wait(child: subprocess.Popen[bytes]) -> int:
-    """Wait in short steps, because on Windows a wait without end keeps Ctrl-C from being seen."""
+def _wait(child: subprocess.Popen[bytes], below: set[Any]) -> int:
+    """Wait in short steps, because on Windows a wait without end keeps Ctrl-C from being seen.
+
+    There the processes below are noted meanwhile: once the child has ended, nobody could find its workers.
+    """
     while (code := child.poll()) is None:
+        if os.name == "nt":
+            below.update(processes.offspring(child))
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(0.5)
     return code

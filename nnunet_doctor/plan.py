@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from nnunet_doctor.check import Check, Fix, fill
 from nnunet_doctor.engine import Diagnosis, Finding, diagnose
-from nnunet_doctor.facts import Facts
+from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.settings import VARIABLES, is_understood, overlay, parse_options, setting_of
 
 
@@ -56,7 +56,8 @@ def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = ("bui
     """Choose settings until nothing changes.
 
     In each round the first applicable fix of the first finding is laid over the facts and everything is asked again. A
-    setting is chosen once at most, so this ends; one that would make a new blocking finding appear is not taken.
+    setting is chosen once at most, so this ends; one that would make a new blocking finding appear is not taken, nor
+    one for a warning that stays all the same.
 
     Args:
         facts: The facts as they are.
@@ -94,7 +95,8 @@ def _next_step(
             tried = {**chosen, **{reason.setting: reason for reason in reasons}}
             then = overlay(facts, {name: reason.value for name, reason in tried.items()})
             verdict = diagnose(then, checks)
-            if {item.check.id for item in verdict.blocking} <= blocking:
+            helps = finding.is_blocking or finding.check.id not in verdict.ids
+            if helps and {item.check.id for item in verdict.blocking} <= blocking:
                 return tried, then, verdict
     return None
 
@@ -113,5 +115,6 @@ def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: d
         set_by_user = had != setting.unset
         if set_by_user and (str(had) == value or not finding.is_blocking):
             return ()
-        reasons.append(Reason(name, value, finding.check.id, str(had) if set_by_user else None))
+        overruled = str(had) if set_by_user and not isinstance(had, Unknown) else None
+        reasons.append(Reason(name, value, finding.check.id, overruled))
     return tuple(reasons)

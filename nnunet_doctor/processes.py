@@ -6,13 +6,14 @@ Used by probes and by ``launch``; nothing else starts a process.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -130,20 +131,32 @@ def signal_group(child: subprocess.Popen[bytes], number: int) -> None:
         pass
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
+def offspring(child: subprocess.Popen[bytes]) -> list[Any]:
+    """List the processes below a child, as psutil knows them; none when it has ended."""
+    import psutil
+
+    try:
+        return list(psutil.Process(child.pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def end_group(child: subprocess.Popen[bytes], known: Iterable[Any] = ()) -> None:
     """Kill a child and what is left of its group; what is gone already is fine.
 
-    On Windows a group cannot be killed as one, so its processes are found by their parents.
+    Windows cannot kill a group as one, and nobody is found below a parent that has ended.
+
+    Args:
+        child: The child.
+        known: Processes that were seen below it while it ran; used on Windows only.
     """
     if sys.platform != "win32":
         signal_group(child, signal.SIGKILL)
-    elif child.poll() is None:
+    else:
         import psutil
 
-        try:
-            for process in psutil.Process(child.pid).children(recursive=True):
+        for process in [*known, *offspring(child)]:
+            with contextlib.suppress(psutil.Error):
                 process.kill()
-        except psutil.Error:
-            pass
     if child.poll() is None:
         child.kill()

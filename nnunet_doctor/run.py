@@ -17,7 +17,7 @@ from typing import IO, Any
 from rich.cells import chop_cells
 
 from nnunet_doctor import launch
-from nnunet_doctor.engine import Finding
+from nnunet_doctor.errors import UserError
 from nnunet_doctor.examination import Examination
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.progress import Progress
@@ -28,19 +28,23 @@ from nnunet_doctor.request import Request
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.words import say
 
+PROTECTING = ("training-finished", "training-resumable")
+"""Checks that keep earlier trainings from being overwritten."""
+
 DEFAULT_EPOCHS = 1000
 """nnUNetTrainer.__init__, num_epochs."""
 
 
-def arguments(request: Request, flags: Sequence[str], plan_args: Sequence[str]) -> list[str]:
+def arguments(dataset: str, request: Request, flags: Sequence[str], plan_args: Sequence[str]) -> list[str]:
     """Return the arguments of nnUNetv2_train: what the user says, with the options of the plan instead of theirs.
 
     Args:
+        dataset: Id or name of the dataset; nnU-Net takes no folder.
         request: What the user means to do.
         flags: Options that the doctor only passes on.
         plan_args: Options of the plan.
     """
-    words = [str(request.dataset), str(request.configuration), str(request.fold)]
+    words = [dataset, str(request.configuration), str(request.fold)]
     options: dict[str, list[str]] = {}
     if request.trainer != Request.trainer:
         options["-tr"] = [request.trainer]
@@ -70,8 +74,8 @@ class Start:
     examination: Examination
     command: tuple[str, ...]
     env: Mapping[str, str]
-    blocked_by: tuple[Finding, ...]
-    forced: tuple[Finding, ...]
+    blocked_by: tuple[str, ...]
+    forced: tuple[str, ...]
 
     @property
     def facts(self) -> Facts:
@@ -101,14 +105,18 @@ def prepare(
         env: Further variables of the training.
     """
     plan = examination.plan
-    command = launch.nnunet_command(plan.facts, "nnUNetv2_train", arguments(request, flags, plan.args))
-    blocking = plan.diagnosis.blocking
+    named = str(request.dataset)
+    dataset = named if named.isdecimal() else str(plan.facts["dataset.name"] or named)
+    command = launch.nnunet_command(plan.facts, "nnUNetv2_train", arguments(dataset, request, flags, plan.args))
+    blocking = [finding.check.id for finding in plan.diagnosis.blocking]
+    # what protects earlier trainings must be known to be silent, not only not to fire
+    blocking += [item.check.id for item in plan.diagnosis.undecided if item.check.id in PROTECTING]
     return Start(
         examination=examination,
         command=tuple(command),
         env={**(env or {}), **plan.env},
-        blocked_by=tuple(finding for finding in blocking if finding.check.id not in force),
-        forced=tuple(finding for finding in blocking if finding.check.id in force),
+        blocked_by=tuple(id for id in blocking if id not in force),
+        forced=tuple(id for id in blocking if id in force),
     )
 
 
@@ -119,9 +127,8 @@ def show(start: Start, language: str, out: IO[str]) -> None:
     if start.blocked_by:
         report = build(plan.facts, plan.diagnosis, plan, (), language, "error")
         print_report(report, console, language, shell)
-        ids = [finding.check.id for finding in start.blocked_by]
-        forces = " ".join(f"--force {id}" for id in ids)
-        print_block(console, say(language, "run_blocked", ids=", ".join(ids), force=forces), indent=0)
+        forces = " ".join(f"--force {id}" for id in start.blocked_by)
+        print_block(console, say(language, "run_blocked", ids=", ".join(start.blocked_by), force=forces), indent=0)
         console.print()
     else:
         print_block(console, say(language, "run_settings" if plan.reasons else "run_nothing_set"), indent=0)
@@ -130,26 +137,33 @@ def show(start: Start, language: str, out: IO[str]) -> None:
         warned = [finding.check.id for finding in plan.diagnosis.findings if finding.check.severity == "warning"]
         if warned:
             print_block(console, say(language, "run_wanted", ids=", ".join(warned)), indent=0)
+        for item in plan.diagnosis.undecided:
+            if item.check.severity == "error":
+                said = say(language, "run_undecided", id=item.check.id, because="; ".join(item.because))
+                print_block(console, said, indent=0)
         if start.forced:
-            ids = [finding.check.id for finding in start.forced]
-            print_block(console, say(language, "run_forced", ids=", ".join(ids)), indent=0)
+            print_block(console, say(language, "run_forced", ids=", ".join(start.forced)), indent=0)
     console.print(say(language, "run_command"))
     print_command(console, command_line(shell, start.command, start.env), indent=0)
 
 
 def go(start: Start, request: Request, environ: Mapping[str, str], language: str) -> launch.Ended:
     """Start the training and watch it to its end; the exit code is nnU-Net's own."""
-    folder = start.facts["training.folder"]
-    log = log_path(folder if isinstance(folder, str) else None)
-    watch = Watch(language, Path(str(folder)), request.trainer)
+    known = start.facts["training.folder"]
+    folder = Path(known) if isinstance(known, str) else None
+    log = log_path(folder)
+    watch = Watch(language, folder, request.trainer)
     watch.tell(say(language, "run_log", path=log))
-    ended = launch.start(
-        start.command,
-        {**environ, **start.env},
-        log,
-        watch.take,
-        on_interrupt=lambda: watch.tell(say(language, "run_interrupted")),
-    )
+    try:
+        ended = launch.start(
+            start.command,
+            {**environ, **start.env},
+            log,
+            watch.take,
+            on_interrupt=lambda: watch.tell(say(language, "run_interrupted")),
+        )
+    except OSError as error:
+        raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
     took = duration(ended.seconds)
     if ended.code == 0:
@@ -161,13 +175,13 @@ def go(start: Start, request: Request, environ: Mapping[str, str], language: str
     return ended
 
 
-def log_path(folder: str | None) -> Path:
+def log_path(folder: Path | None) -> Path:
     """Name a new file for output: beside the training's own files or, failing that, in the temporary folder."""
     name = f"nnunet_doctor_{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
     if folder is not None:
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            return Path(folder, name)
+            folder.mkdir(parents=True, exist_ok=True)
+            return folder / name
         except OSError:
             pass
     return Path(tempfile.gettempdir(), name)
@@ -191,7 +205,7 @@ class Watch:
     """
 
     language: str
-    folder: Path
+    folder: Path | None
     trainer: str
     progress: Progress = Progress()
     seconds: list[float] = field(default_factory=list)
@@ -262,10 +276,10 @@ class Watch:
             sys.stderr.flush()
 
 
-def total_epochs(folder: Path, trainer: str) -> int:
+def total_epochs(folder: Path | None, trainer: str) -> int:
     """Return the number of epochs: from debug.json, which nnU-Net writes before the first, else by the name."""
     try:
-        found = json.loads((folder / "debug.json").read_text(encoding="utf-8")).get("num_epochs")
+        found = json.loads(Path(folder or "", "debug.json").read_text(encoding="utf-8")).get("num_epochs")
         return int(found)
     except (OSError, ValueError, TypeError, AttributeError):
         named = re.search(r"_(\d+)epochs?", trainer)

@@ -9,8 +9,9 @@ unknown makes the result unknown unless the rest already decides. The evaluator 
     count(preprocessed.configurations) > 2
     '2d' in preprocessed.configurations
 
-``None`` (does not apply) never satisfies ``<``, ``in`` or ``version()``; used as a condition it counts as false. Since
-``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: write ``== False``.
+``None`` (does not apply) never satisfies ``<``, ``in``, ``not in`` or ``version()``; used as a condition it counts as
+false. Since ``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: write
+``== False``.
 """
 
 from __future__ import annotations
@@ -131,9 +132,7 @@ def _check_condition(node: ast.expr) -> None:
             _check_condition(value)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         _check_condition(node.operand)
-        info = _info(node.operand)
-        if info is not None and info.optional:
-            raise WhenError(f"'not {info.name}' is unclear, because the fact can be None; write '{info.name} == False'")
+        _check_negated(node.operand)
     elif isinstance(node, ast.Compare):
         _check_comparison(node)
     elif isinstance(node, ast.Call):
@@ -144,6 +143,16 @@ def _check_condition(node: ast.expr) -> None:
             raise WhenError(f"{info.name!r} is {info.type_name}, not a condition; compare it")
     else:
         raise WhenError(f"{ast.unparse(node)!r} is not part of the condition language")
+
+
+def _check_negated(node: ast.expr) -> None:
+    """Refuse facts that can be None where they are conditions by themselves, not operands of comparisons."""
+    parts = node.values if isinstance(node, ast.BoolOp) else [node.operand] if isinstance(node, ast.UnaryOp) else []
+    for part in parts:
+        _check_negated(part)
+    info = _info(node)
+    if info is not None and info.optional:
+        raise WhenError(f"'not' of {info.name} is unclear, as it can be None; write '{info.name} == False'")
 
 
 def _check_call(node: ast.Call) -> type:
@@ -269,7 +278,7 @@ def _compare(node: ast.Compare, facts: Facts) -> bool | Unknown:
         if isinstance(side, Unknown):
             return side
     if isinstance(op, (ast.In, ast.NotIn)):
-        return right is not None and (left in right) is isinstance(op, ast.In)
+        return left is not None and right is not None and (left in right) is isinstance(op, ast.In)
     if isinstance(op, (ast.Eq, ast.NotEq)):
         return (left == right) is isinstance(op, ast.Eq)
     return left is not None and right is not None and _ORDER[type(op)](left, right)

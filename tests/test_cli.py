@@ -53,6 +53,11 @@ WRONG = {
     "schema of nothing": (["schema", "reports"], "did you mean 'report'?"),
     "test of nothing": (["checks", "test", "nowhere"], "does not exist"),
     "test of a folder without checks": (["checks", "test", "raw"], "holds no check files"),
+    "recorded machine and interpreter": (
+        ["check", "--facts", "good.json", "--quick"],
+        "--facts examines a recorded machine",
+    ),
+    "force of an area": (["run", "10", "2d", "0", "--force", "training"], "--force training: there is no such check"),
     "demo into a full folder": (["demo", "--folder", "raw"], "is not empty"),
 }
 
@@ -145,6 +150,17 @@ def test_request_may_change_on_a_recorded_machine(installation: Installation, tm
     done = installation.doctor("check", "10", "--facts", str(file), "--device", "cuda", "--format", "json")
 
     assert "torch-cpu-build" in [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+
+
+def test_a_recording_says_nothing_of_another_training(installation: Installation, tmp_path: Path) -> None:
+    """What was recorded for one fold is not taken for another: its state is unknown, not free."""
+    file = tmp_path / "machine.json"
+    installation.doctor("facts", "10", "-c", "2d", "-f", "0", "--device", "cpu", "--output", str(file))
+    done = installation.doctor("check", "10", "-f", "1", "--facts", str(file), "--format", "json")
+    report = json.loads(done.stdout)
+
+    assert done.returncode == 3
+    assert {"training-finished", "training-resumable"} <= {item["id"] for item in report["unknown"]}
 
 
 @pytest.mark.parametrize(

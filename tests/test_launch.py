@@ -50,10 +50,12 @@ def train(tmp_path):
 )
 def test_command_beside_the_interpreter(script, expected):
     """The commands of nnU-Net are taken from the folder where the examined environment has them."""
-    facts = Facts().with_values({"nnunet.script": script})
+    facts = Facts().with_values({"nnunet.script": script, "python.executable": "/env/bin/python"})
 
-    assert nnunet_command(facts, "nnUNetv2_train", ["10", "2d", "0"]) == [script, "10", "2d", "0"]
-    assert nnunet_command(facts, "nnUNetv2_plan_and_preprocess", []) == [expected]
+    before = [] if script.endswith(".exe") else ["/env/bin/python"]
+
+    assert nnunet_command(facts, "nnUNetv2_train", ["10", "2d", "0"]) == [*before, script, "10", "2d", "0"]
+    assert nnunet_command(facts, "nnUNetv2_plan_and_preprocess", []) == [*before, expected]
 
 
 @pytest.mark.parametrize("script", sorted(launch.ENTRY_POINTS))

@@ -174,6 +174,13 @@ def test_a_setting_that_would_block_something_else_is_not_taken() -> None:
     assert [finding.check.id for finding in planned.diagnosis.blocking] == ["some-check"]
 
 
+def test_a_warning_that_stays_sets_nothing() -> None:
+    """A setting that costs something and mends nothing is not taken for a mere warning."""
+    stays = check_of("warning", "nnunet.version == '2.8.1'", 'launch.env = { nnUNet_compile = "false" }')
+
+    assert plan(machine(), [stays]).env == {}
+
+
 def test_a_packs_settings_need_consent() -> None:
     """A check that is not built in may warn, and sets nothing until its origin is trusted."""
     foreign = check_of("error", "training.compiles", 'launch.env = { nnUNet_compile = "false" }', origin="pack x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import signal
 import subprocess
@@ -159,3 +160,55 @@ def test_signals_reach_the_training_and_its_end_is_waited_for(
 
     assert code_then == code
     assert left == b""
+
+
+def test_a_copied_plans_file_does_not_hide_a_finished_training(installation: Installation) -> None:
+    """nnU-Net writes to the folder that is named inside the plans file, so that folder is what is protected."""
+    plans = installation.path("preprocessed", "Dataset010_Colon", "nnUNetPlans.json")
+    content = json.loads(plans.read_text(encoding="utf-8")) | {"plans_name": "nnUNetPlans"}
+    plans.with_name("myPlans.json").write_text(json.dumps(content), encoding="utf-8")
+    checkpoint = installation.path(*FOLD, "checkpoint_final.pth")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+    done = installation.doctor(*RUN, "-p", "myPlans")
+
+    assert done.returncode == 1
+    assert "training-finished" in done.stdout
+
+
+@pytest.mark.parametrize("fold", ["00", "\uff10"])
+def test_a_fold_in_another_spelling_is_the_same_fold(installation: Installation, fold: str) -> None:
+    """nnU-Net reads the fold as a number, and so does the protection of what lies there."""
+    checkpoint = installation.path(*FOLD, "checkpoint_final.pth")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+
+    assert installation.doctor("run", "10", "2d", fold).returncode == 1
+
+
+def test_what_cannot_be_looked_at_is_not_overwritten(installation: Installation) -> None:
+    """Where it is not known whether a training lies there, the start is refused until it is forced."""
+    installation.path(*FOLD[:-1]).mkdir(parents=True)
+    installation.path(*FOLD).write_text("a file where the folder of the fold should be", encoding="utf-8")
+    program = installation.path("broken.py")
+    program.write_text(
+        "import sys\nfrom nnunet_doctor.probes import dataset\nfrom nnunet_doctor.cli import main\n"
+        "def fails(fold): raise PermissionError(13, 'Permission denied')\n"
+        "dataset.training_state = fails\nsys.exit(main(sys.argv[1:]))\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, str(program), *RUN, "-device", "cpu"]
+    done = subprocess.run(command, env=installation.environ, capture_output=True, encoding="utf-8", check=False)
+
+    assert done.returncode == 1, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "--force training-finished --force training-resumable" in said
+    assert "Permission denied" in said
+
+
+def test_a_dataset_given_as_a_folder_is_handed_over_by_name(installation: Installation) -> None:
+    """nnUNetv2_train takes no folder; the name of the dataset goes to it instead."""
+    done = installation.doctor("run", str(installation.path("raw", "Dataset010_Colon")), "2d", "0", "--dry-run")
+
+    assert done.returncode == 0, done.stdout
+    assert " Dataset010_Colon 2d 0 " in done.stdout.splitlines()[-1]

@@ -19,6 +19,9 @@ class DatasetFacts:
     near_misses: tuple[Detail, ...] | None | Unknown = fact(
         "folders that look like it but do not count: name and where"
     )
+    present: tuple[str, ...] | None | Unknown = fact(
+        "datasets that there are, when the wanted one is not; None otherwise"
+    )
     folder: str | None | Unknown = fact("folder of the raw dataset; None when there is none")
     layout: str | None | Unknown = fact("nnunet, nnunet-v1 or decathlon; None when there is no raw folder")
     json_state: str | None | Unknown = fact("of dataset.json: ok, missing, unreadable, invalid")

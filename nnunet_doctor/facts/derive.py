@@ -120,14 +120,25 @@ def all_hidden(count: int, visible: str | None) -> bool:
     return not first.isdigit() or int(first) >= count
 
 
-@_rule("gpu.seen", "torch.device_names", "torch.device_capabilities", "gpu.names", "gpu.capabilities", tolerant=True)
+@_rule(
+    "gpu.seen",
+    "torch.device_names",
+    "torch.device_capabilities",
+    "gpu.names",
+    "gpu.capabilities",
+    "training.num_gpus",
+    tolerant=True,
+)
 def seen_gpus(
     torch_names: Sequence[str] | Unknown,
     torch_capabilities: Sequence[str] | Unknown,
     names: Sequence[str] | Unknown,
     capabilities: Sequence[str] | Unknown,
+    wanted: int | Unknown,
 ) -> tuple[str, ...] | Unknown:
-    """Believe torch, which honours CUDA_VISIBLE_DEVICES; where it sees none, the driver's GPUs may say why."""
+    """Believe torch, whose first devices nnU-Net takes; where it sees none, the driver's GPUs may say why."""
+    if not isinstance(torch_names, Unknown) and isinstance(wanted, int):
+        torch_names = torch_names[:wanted]
     if isinstance(torch_names, Unknown) or isinstance(torch_capabilities, Unknown) or not torch_names:
         torch_names, torch_capabilities = names, capabilities
     if isinstance(torch_names, Unknown):
@@ -525,6 +536,11 @@ def _falls_to_default(request: str | Unknown, device: str | Unknown, planned: bo
         if isinstance(needed, Unknown):
             return needed
     return device if isinstance(device, Unknown) else device != "cuda"
+
+
+@_rule("training.cuda_in_vain", "training.device", "torch.build", "torch.cuda_usable")
+def cuda_in_vain(device: str, build: str | None, usable: bool) -> bool:
+    return device == "cuda" and build == "cuda" and not usable
 
 
 @_rule("training.on_mps", "training.device_request", "training.device", "platform.os", tolerant=True)

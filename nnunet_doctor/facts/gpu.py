@@ -23,7 +23,7 @@ class GpuFacts:
 
     all_hidden: bool | Unknown = derived("whether there are GPUs and CUDA_VISIBLE_DEVICES hides every one")
     seen: tuple[str, ...] | Unknown = derived(
-        "GPUs that a training can see, as NAME (capability): those that torch sees, else all that the driver lists"
+        "GPUs that a training would use, as NAME (capability): the first that torch sees, else all of the driver's"
     )
     oldest_capability: str | None | Unknown = derived("lowest compute capability among those; None without GPUs")
     description: str | Unknown = derived("the GPUs in one line")

@@ -37,6 +37,7 @@ class TrainingFacts:
     gpu_out_of_reach: bool | Unknown = derived(
         "whether no device is asked for and there is an NVIDIA GPU that CUDA cannot use as things are"
     )
+    cuda_in_vain: bool | Unknown = derived("whether CUDA and a torch built for it are to be used, and it does not work")
     compiles: bool | Unknown = derived("whether nnU-Net calls torch.compile on the network in this training")
     compiles_for_cuda: bool | Unknown = derived(
         "the same for an NVIDIA GPU, which takes Triton and the driver's libcuda"

@@ -91,10 +91,11 @@ def look(context: Context) -> Notes:
     found = _resolve(requested, bases, notes)
     if found is None:
         return notes
+    plans: Mapping[str, Any] = {}
     if "preprocessed" in bases:
-        _preprocessed(bases["preprocessed"] / found, context.request, notes)
+        plans = _preprocessed(bases["preprocessed"] / found, context.request, notes)
     if "results" in bases:
-        _results(bases["results"] / found, context.request, notes)
+        _results(bases["results"], found, plans, context.request, notes)
     return notes
 
 
@@ -133,7 +134,14 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
         notes.see("folders", dataset__near_misses=())
         return names[0]
     near = _near_misses(requested, id, bases) if resolution == "absent" else []
-    notes.see("folders", dataset__near_misses=tuple(Detail(path.name, str(path.parent)) for path in near))
+    present = sorted(
+        {path.name for base in bases.values() for path in subfolders(base) if path.name.startswith("Dataset")}
+    )
+    notes.see(
+        "folders",
+        dataset__near_misses=tuple(Detail(path.name, str(path.parent)) for path in near),
+        dataset__present=tuple(present),
+    )
     convertible = [path for path in near if layout_of(path) in ("decathlon", "nnunet-v1")]
     if len(convertible) == 1:
         _raw(convertible[0], notes)
@@ -236,13 +244,15 @@ def _size(value: Any) -> int | None:
 # --- preprocessed data ---------------------------------------------------------------------------------------------
 
 
-def _preprocessed(folder: Path, request: Request, notes: Notes) -> None:
+def _preprocessed(folder: Path, request: Request, notes: Notes) -> Mapping[str, Any]:
+    """Note what is there, and return the content of the plans file."""
     plans = read_json(folder / f"{request.plans}.json")
     configurations = _configurations(plans)
     state = plans.state if plans.state in ("ok", "missing") else "invalid"
     if plans.state == "ok" and configurations is None:
         state, plans = "invalid", Json("invalid", "it holds no configurations")
     beside = read_json(folder / "dataset.json").content or {}
+    splits, splits_error = _splits(folder)
     notes.see(
         "nnUNet_preprocessed",
         preprocessed__folder=str(folder),
@@ -252,12 +262,14 @@ def _preprocessed(folder: Path, request: Request, notes: Notes) -> None:
         preprocessed__plans_error=plans.error,
         preprocessed__plans_names=_plans_names(folder),
         preprocessed__configurations=tuple(configurations) if configurations else None,
-        preprocessed__splits=_splits(folder),
+        preprocessed__splits=splits,
+        preprocessed__splits_error=splits_error,
         preprocessed__channels=_size(beside.get("channel_names")),
         preprocessed__labels=_size(beside.get("labels")),
     )
     if request.configuration and configurations and request.configuration in configurations:
         _configuration(folder, request, plans.content or {}, resolved(configurations, request.configuration), notes)
+    return plans.content or {}
 
 
 def _configurations(plans: Json) -> dict[str, dict[str, Any]] | None:
@@ -283,9 +295,14 @@ def _plans_names(folder: Path) -> tuple[str, ...]:
     return tuple(path.stem for path in files if _configurations(read_json(path)) is not None)
 
 
-def _splits(folder: Path) -> int | None:
-    splits = read_json(folder / "splits_final.json", list)
-    return len(splits.content) if splits.state == "ok" else None
+def _splits(folder: Path) -> tuple[Observed, str | None]:
+    """Return the number of folds, None without a file, and what is wrong with the file."""
+    found = read_json(folder / "splits_final.json", list)
+    if found.state == "missing":
+        return None, None
+    if found.state != "ok":
+        return Unknown(f"splits_final.json: {found.error}"), found.error
+    return len(found.content), None
 
 
 def _configuration(
@@ -355,10 +372,17 @@ def stored_cases(data: Path) -> tuple[str, int | None]:
 # --- results -------------------------------------------------------------------------------------------------------
 
 
-def _results(folder: Path, request: Request, notes: Notes) -> None:
+def _results(results: Path, dataset: str, plans: Mapping[str, Any], request: Request, notes: Notes) -> None:
+    """Find the folder of the fold as nnU-Net does: by the names inside the plans file, not by those of the files.
+
+    nnUNetTrainer.__init__ and PlansManager.plans_name, dataset_name: a copy of a plans file under another name leads
+    into the folder of the original.
+    """
     if request.configuration is None or request.fold is None:
         return
-    fold = folder / f"{request.trainer}__{request.plans}__{request.configuration}" / f"fold_{request.fold}"
+    dataset = str(plans.get("dataset_name") or dataset)
+    name = str(plans.get("plans_name") or request.plans)
+    fold = results / dataset / f"{request.trainer}__{name}__{request.configuration}" / f"fold_{request.fold}"
     notes.see("nnUNet_results", training__folder=str(fold), training__state=training_state(fold))
 
 

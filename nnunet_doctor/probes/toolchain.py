@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,8 @@ def look(context: Context) -> Notes:
     environ = context.environ
     windows = os.name == "nt"
     c_names = ("cl", "clang-cl") if windows else ("gcc", "clang")
-    cpp_names = ("cl",) if windows else ("g++", "clang++")
+    # Inductor looks for no other (torch/_inductor/config.py, cpp.cxx)
+    cpp_names = ("cl",) if windows else ("clang++",) if sys.platform == "darwin" else ("g++",)
     notes.see("CC and PATH", triton__c_compiler=_compiler("CC", c_names, environ))
     notes.see("CXX and PATH", triton__cpp_compiler=_compiler("CXX", cpp_names, environ))
     linux = os.uname().sysname == "Linux" if hasattr(os, "uname") else False

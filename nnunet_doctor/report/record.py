@@ -15,8 +15,6 @@ from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.plan import Plan
 from nnunet_doctor.shell import command_line
 
-FAIL_ON = ("error", "warning", "never")
-
 
 @dataclass(frozen=True)
 class DetailRecord:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_doctor.facts import Detail
+from nnunet_doctor.facts import Detail, Unknown
 from nnunet_doctor.probes import dataset
 from nnunet_doctor.probes.dataset import (
     NoSuchDatasetError,
@@ -602,26 +602,29 @@ def test_stored_cases(tmp_path, files, expected):
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("content", "count", "error"),
     [
-        (b"[{}, {}, {}, {}, {}]", 5),
-        (b"[]", 0),
-        (b"{}", None),
-        (b"[", None),
-        (b"[" * 200_000, None),
-        (b"\xff\xfe[\x00]\x00", None),
-        (b"[" + b"9" * 5000 + b"]", None),
-        (None, None),
+        (b"[{}, {}, {}, {}, {}]", 5, None),
+        (b"[]", 0, None),
+        (None, None, None),
+        (b"{}", None, "it holds a dict instead of a list"),
+        (b"[", None, "line 1, column 2: Expecting value"),
+        (b"[" * 200_000, None, "it is nested too deeply"),
+        (b"\xff\xfe[\x00]\x00", None, "byte 0 is not UTF-8"),
+        (b"[" + b"9" * 5000 + b"]", None, "it holds a number that is too long to be read"),
     ],
 )
-def test_splits(look, bases, content, expected):
-    """The folds of splits_final.json are counted; a broken one has none."""
+def test_splits(look, bases, content, count, error):
+    """The folds of splits_final.json are counted; of a broken one it is said what is wrong, and the number is unknown."""
     folder = bases["preprocessed"] / "Dataset010_Colon"
     folder.mkdir()
     if content is not None:
         (folder / "splits_final.json").write_bytes(content)
 
-    assert look("10")["preprocessed.splits"] == expected
+    values = look("10")
+
+    assert values["preprocessed.splits_error"] == error
+    assert values["preprocessed.splits"] == (Unknown(f"splits_final.json: {error}") if error else count)
 
 
 def test_huge_splits_are_not_read(look, bases):
@@ -633,7 +636,7 @@ def test_huge_splits_are_not_read(look, bases):
 
     values, peak = with_peak(lambda: look("10"))
 
-    assert values["preprocessed.splits"] is None
+    assert values["preprocessed.splits_error"] == "splits_final.json has more than 50 MB"
     assert peak < 10 * 1024**2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -52,6 +53,8 @@ def _sentence(message: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
+    if sys.stdout is None:  # closed by the shell (>&-)
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open to the end
     for stream in (sys.stdout, sys.stderr):
         make_safe(stream)
     # children are ended by exit handlers, which a plain SIGTERM would skip
@@ -68,9 +71,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nnunet-doctor: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # the reader of a pipe has gone (| head); what it took was enough for it, and the verdict stands
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+            raise
+        _forget_output()
+        print(f"nnunet-doctor: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return WRONG_USE
     return code
+
+
+def _forget_output() -> None:
+    """Drop what is still to be written: the reader of the pipe has gone (| head), or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_safe(stream: IO[str] | None) -> None:
@@ -311,7 +324,8 @@ def _check(options: argparse.Namespace) -> int:
             raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
     if options.facts and (options.python or options.quick):
         raise UserError("--facts examines a recorded machine; --python and --quick are for looking at this one")
-    request = Request(**_given(options))
+    given = _given(options)
+    request = Request(**given)
     wait = None if options.facts else _start_looking(options, request)
     from nnunet_doctor import examination
     from nnunet_doctor.report import record
@@ -321,15 +335,19 @@ def _check(options: argparse.Namespace) -> int:
     checks, ignored = examination.choose(
         examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
     )
-    facts = wait() if wait else examination.read_facts(options.facts, request.changes())
+    facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
     result = examination.conclude(facts, checks, ignored, trust_packs=options.trust_packs)
     report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
     for path in options.report:
         _write(path, _rendered(report, path.suffix[1:], language, record.shell_of(facts)))
-    if options.format == "json":
-        _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
-    else:
-        print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
+    try:
+        if options.format == "json":
+            _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
+        else:
+            print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
+        sys.stdout.flush()
+    except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
+        _forget_output()
     return report.exit_code(options.fail_on)
 
 

@@ -62,7 +62,9 @@ def demo(context: Context, checks: Sequence[Check], folder: Path | None, languag
     device = found.plan.facts["training.device"]
     blocking = [finding for finding in found.plan.diagnosis.blocking if finding.check.id not in NOT_OF_DEMO]
     if blocking:
-        report = build(found.plan.facts, found.plan.diagnosis, found.plan, (), language, "error")
+        rest = tuple(item for item in found.plan.diagnosis.findings if item.check.id not in NOT_OF_DEMO)
+        diagnosis = dataclasses.replace(found.plan.diagnosis, findings=rest)
+        report = build(found.plan.facts, diagnosis, found.plan, (), language, "error")
         print_report(report, console, language, shell_of(found.facts))
         tell("demo_blocked", ids=", ".join(finding.check.id for finding in blocking))
         return 1

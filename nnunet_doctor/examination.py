@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os.path
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +83,30 @@ def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
     Raises:
         UserError: The file cannot be read, is not one of facts, or holds another dataset than the one that is named.
     """
+    facts = _read_facts_file(path)
+    dataset = given.get("dataset.requested")
+    recorded = {str(facts[f"dataset.{name}"]) for name in ("requested", "name", "id")}
+    named = str(int(dataset)) if isinstance(dataset, str) and dataset.isdecimal() else str(dataset)
+    if dataset is not None and not {str(dataset), named} & recorded:
+        raise UserError(f"{path} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
+    rest = {name: value for name, value in given.items() if name != "dataset.requested"}
+    if any(facts[name] != rest.get(name, facts[name]) for name in OF_ONE_TRAINING):
+        other: Observed = Unknown("the file was recorded for another training")
+        rest = dict.fromkeys(RECORDED_FOR_ONE_TRAINING, other) | rest
+    return derive(facts.with_values(rest, dict.fromkeys(rest, "command line")))
+
+
+def _read_facts_file(path: Path) -> Facts:
     try:
-        if path.stat().st_size > MOST_FACTS_BYTES:
+        if path.exists() and not path.is_dir() and not path.is_file():
+            raise UserError(f"{path} is not a regular file")
+        with path.open("rb") as file:
+            content = file.read(MOST_FACTS_BYTES + 1)
+        if len(content) > MOST_FACTS_BYTES:
             raise UserError(f"{path} has more than {MOST_FACTS_BYTES // 1024**2} MB; this is not a facts file")
-        facts = from_document(json.loads(path.read_bytes().decode("utf-8-sig")))
+        # PowerShell 5 writes UTF-16 when its output is redirected
+        utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return from_document(json.loads(content.decode("utf-16" if utf16 else "utf-8-sig")))
     except OSError as error:
         raise UserError(f"the facts file {path} cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
@@ -95,15 +117,8 @@ def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
         raise UserError(f"{path} is nested too deeply; this is not a facts file") from None
     except FactError as error:
         raise UserError(f"{path} is not a facts file of nnunet-doctor: {error}") from None
-    dataset = given.get("dataset.requested")
-    recorded = {str(facts[f"dataset.{name}"]) for name in ("requested", "name", "id")}
-    if dataset is not None and str(dataset) not in recorded:
-        raise UserError(f"{path} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
-    rest = {name: value for name, value in given.items() if name != "dataset.requested"}
-    if any(facts[name] != rest.get(name, facts[name]) for name in OF_ONE_TRAINING):
-        other: Observed = Unknown("the file was recorded for another training")
-        rest = dict.fromkeys(RECORDED_FOR_ONE_TRAINING, other) | rest
-    return derive(facts.with_values(rest, dict.fromkeys(rest, "command line")))
+    except ValueError:  # Python's limit of digits
+        raise UserError(f"{path} holds a number that is too long to be read") from None
 
 
 OF_ONE_TRAINING = ("training.configuration", "training.fold", "training.trainer", "training.plans")
@@ -130,12 +145,14 @@ def load_checks(folders: Sequence[str], *, with_examples: bool = False) -> tuple
     """
     paths = [Path(folder) for folder in folders]
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - says no where there is no permission to look
             raise UserError(f"--checks {path} is not a folder")
     try:
         return catalogue.load(paths, with_examples=with_examples)
     except CheckError as error:
         raise UserError(str(error)) from None
+    except OSError as error:
+        raise UserError(f"--checks {error.filename} cannot be read: {error.strerror}") from None
 
 
 def choose(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]) -> tuple[list[Check], list[Check]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,23 +28,22 @@ class Request:
     pretrained: str | None = None
     overwrites: bool = False
 
-    def changes(self) -> dict[str, Observed]:
-        """Return those facts of the request that differ from what is meant by saying nothing."""
-        plain = Request().as_facts()
-        return {name: value for name, value in self.as_facts().items() if value != plain[name]}
+    def as_facts(self, names: Collection[str] | None = None) -> dict[str, Observed]:
+        """Return the facts that the request itself is, or those of some of its fields."""
+        return {fact: getattr(self, name) for name, fact in FACTS.items() if names is None or name in names}
 
-    def as_facts(self) -> dict[str, Observed]:
-        """Return the facts that the request itself is."""
-        return {
-            "dataset.requested": self.dataset,
-            "training.configuration": self.configuration,
-            "training.fold": self.fold,
-            "training.device_request": self.device,
-            "training.trainer": self.trainer,
-            "training.plans": self.plans,
-            "training.num_gpus": self.num_gpus,
-            "training.continues": self.continues,
-            "training.validates": self.validates,
-            "training.pretrained": self.pretrained,
-            "training.overwrites": self.overwrites,
-        }
+
+FACTS = {
+    "dataset": "dataset.requested",
+    "configuration": "training.configuration",
+    "fold": "training.fold",
+    "device": "training.device_request",
+    "trainer": "training.trainer",
+    "plans": "training.plans",
+    "num_gpus": "training.num_gpus",
+    "continues": "training.continues",
+    "validates": "training.validates",
+    "pretrained": "training.pretrained",
+    "overwrites": "training.overwrites",
+}
+"""The fact that each field of a request is."""

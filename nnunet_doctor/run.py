@@ -143,8 +143,9 @@ def show(start: Start, language: str, out: IO[str]) -> None:
                 print_block(console, said, indent=0)
         if start.forced:
             print_block(console, say(language, "run_forced", ids=", ".join(start.forced)), indent=0)
-    console.print(say(language, "run_command"))
-    print_command(console, command_line(shell, start.command, start.env), indent=0)
+    if start.facts["nnunet.installed"] is True:
+        console.print(say(language, "run_command"))
+        print_command(console, command_line(shell, start.command, start.env), indent=0)
 
 
 def go(start: Start, request: Request, environ: Mapping[str, str], language: str) -> launch.Ended:
@@ -181,6 +182,7 @@ def log_path(folder: Path | None) -> Path:
     if folder is not None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).touch()
             return folder / name
         except OSError:
             pass

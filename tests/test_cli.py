@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,9 @@ WRONG = {
     "facts of another schema": (["check", "--facts", "newer.json"], "schema_version is 99"),
     "facts with a misspelt name": (["check", "--facts", "misspelt.json"], "did you mean 'platform.os'?"),
     "facts of a wrong type": (["check", "--facts", "typed.json"], "is whole number, not 'many'"),
-    "facts in UTF-16": (["check", "--facts", "utf16.json"], "not UTF-8"),
+    "facts in a code page": (["check", "--facts", "gbk.json"], "not UTF-8"),
+    "facts with an endless number": (["check", "--facts", "digits.json"], "too long to be read"),
+    "facts from a device": (["check", "--facts", "/dev/zero"], "is not a regular file"),
     "facts nested deeply": (["check", "--facts", "deep.json"], "nested too deeply"),
     "facts of another dataset": (["check", "11", "--facts", "good.json"], "holds nothing about dataset 11"),
     "run without fold": (["run", "10", "2d"], "FOLD"),
@@ -77,7 +80,10 @@ def desk(installation: Installation) -> Installation:
     }
     for name, text in texts.items():
         installation.path(name).write_text(text, encoding="utf-8")
-    installation.path("utf16.json").write_text('{"schema_version": 1, "facts": {}}', encoding="utf-16")
+    installation.path("gbk.json").write_text(
+        '{"schema_version": 1, "facts": {"platform.version": "中文"}}', encoding="gbk"
+    )
+    installation.path("digits.json").write_text('{"schema_version": ' + "1" * 5000 + "}", encoding="utf-8")
     return installation
 
 
@@ -134,10 +140,13 @@ def test_facts_written_here_give_the_same_findings_there(installation: Installat
     replayed = installation.doctor("check", "--facts", str(file), "--format", "json")
     schema = json.loads(installation.doctor("schema", "facts").stdout)
     jsonschema.validate(json.loads(file.read_text(encoding="utf-8")), schema)
-    moving = "resources.memory_available_gib"
-    for report in (live, again := json.loads(replayed.stdout)):
+    again = json.loads(replayed.stdout)
+    for report in (live, again):  # free memory moves between the two looks, in evidence and in words
         for finding in report["findings"]:
-            finding["evidence"] = [item for item in finding["evidence"] if item["fact"] != moving]
+            finding["evidence"] = [
+                item for item in finding["evidence"] if item["fact"] != "resources.memory_available_gib"
+            ]
+            finding["why"] = re.sub(r"[0-9.]+ GiB", "", finding["why"])
 
     assert recorded.stdout == ""
     assert again == live
@@ -278,6 +287,35 @@ def test_nothing_but_the_doctor_is_useful(tmp_path: Path) -> None:
     assert done.returncode == 1
     for words in ("[torch-missing]", "[nnunet-missing]", "[paths-unset]", "[pip-missing]", "pip install"):
         assert words in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_facts_as_powershell_writes_them(installation: Installation, encoding: str) -> None:
+    """`facts > machine.json` gives UTF-16 in Windows PowerShell 5; the file is read all the same."""
+    text = installation.doctor("facts", "--quick").stdout
+    installation.path("machine.json").write_text(text, encoding=encoding)
+
+    assert installation.doctor("check", "--facts", "machine.json").returncode in (1, 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX shell")
+@pytest.mark.parametrize(
+    ("line", "code", "error"),
+    [
+        ("{doctor} check --quick --device cuda | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{doctor} check --quick --device cuda --format json | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{doctor} list >&-", 0, ""),
+        ("{doctor} list > /dev/full", 2, "nnunet-doctor: the output cannot be written: No space left on device"),
+    ],
+)
+def test_output_that_nobody_takes(installation: Installation, line: str, code: int, error: str) -> None:
+    """A closed pipe or stream ends nothing and hides no verdict; a full disk is told."""
+    command = line.format(doctor=f'"{sys.executable}" -m nnunet_doctor')
+    done = subprocess.run(
+        ["bash", "-c", command], env=installation.environ, capture_output=True, encoding="utf-8", check=False
+    )
+
+    assert (done.returncode, done.stderr.strip()) == (code, error)
 
 
 @pytest.mark.parametrize("what", [[], ["--facts"], ["--tables"]])

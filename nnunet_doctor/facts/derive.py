@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import ntpath
 import posixpath
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -538,6 +539,13 @@ def _falls_to_default(request: str | Unknown, device: str | Unknown, planned: bo
     return device if isinstance(device, Unknown) else device != "cuda"
 
 
+@_rule("training.is_trial", "training.trainer")
+def is_trial(trainer: str) -> bool:
+    """nnUNetTrainer_Xepochs.py and the benchmark trainers; 20 epochs are the longest of them."""
+    found = re.search(r"_(\d+)epochs?(?:_|$)", trainer)
+    return found is not None and int(found.group(1)) <= 20
+
+
 @_rule("training.cuda_in_vain", "training.device", "torch.build", "torch.cuda_usable")
 def cuda_in_vain(device: str, build: str | None, usable: bool) -> bool:
     return device == "cuda" and build == "cuda" and not usable
@@ -996,13 +1004,27 @@ def risky(*values: str | None) -> tuple[Detail, ...]:
     )
 
 
+FULL_GIB = 0.25
+"""Below this not even a checkpoint can be written."""
+
+
+@_rule("paths.full", "paths.preprocessed_free_gib", "paths.results_free_gib")
+def full(preprocessed: float | None, results: float | None) -> tuple[Detail, ...]:
+    return _short_of_space(preprocessed, results, dict.fromkeys(LEAST_FREE_GIB, FULL_GIB))
+
+
 @_rule("paths.nearly_full", "paths.preprocessed_free_gib", "paths.results_free_gib")
 def nearly_full(preprocessed: float | None, results: float | None) -> tuple[Detail, ...]:
+    nearly = _short_of_space(preprocessed, results, LEAST_FREE_GIB)
+    return tuple(item for item in nearly if item not in full(preprocessed, results))
+
+
+def _short_of_space(preprocessed: float | None, results: float | None, least: dict[str, float]) -> tuple[Detail, ...]:
     free = {"preprocessed": preprocessed, "results": results}
     return tuple(
         Detail(_variable(folder), f"{gib:.1f} GiB")
         for folder, gib in free.items()
-        if gib is not None and gib < LEAST_FREE_GIB[folder]
+        if gib is not None and gib < least[folder]
     )
 
 

@@ -105,7 +105,7 @@ def from_document(document: Any) -> Facts:
     if not isinstance(document, Mapping) or not isinstance(document.get("facts"), Mapping):
         raise FactError("it holds no 'facts'")
     version = document.get("schema_version")
-    if version != SCHEMA_VERSION:
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise FactError(f"its schema_version is {version!r}; this doctor reads {SCHEMA_VERSION}")
     sources = document.get("sources", {})
     if not isinstance(sources, Mapping) or not all(isinstance(text, str) for text in sources.values()):

@@ -45,6 +45,7 @@ class PathsFacts:
     risky: tuple[Detail, ...] | Unknown = derived(
         "values with blanks or non-ASCII characters inside: variable and value"
     )
+    full: tuple[Detail, ...] | Unknown = derived("places with no room for a checkpoint: variable and GiB free")
     nearly_full: tuple[Detail, ...] | Unknown = derived("places with too little free space: variable and GiB free")
     on_windows_drive: tuple[Detail, ...] | None | Unknown = derived(
         "inside WSL: folders on a Windows drive: variable and path; None outside WSL"

@@ -22,6 +22,7 @@ class PreprocessedFacts:
     data_format: str | None | Unknown = fact("npz, b2nd, mixed, empty or missing; None without a configuration")
     cases: int | None | Unknown = fact("number of preprocessed cases of the wanted configuration")
     splits: int | None | Unknown = fact("number of folds in splits_final.json; None without that file")
+    json_state: str | None | Unknown = fact("of dataset.json beside the plans: ok, missing, unreadable, invalid")
     splits_error: str | None | Unknown = fact("what is wrong with splits_final.json; None for nothing")
     patch_size: tuple[int, ...] | None | Unknown = fact("patch size of the wanted configuration, in voxels")
     batch_size: int | None | Unknown = fact("batch size of the wanted configuration")

@@ -20,6 +20,7 @@ class TrainingFacts:
     continues: bool | Unknown = fact("whether --c continues an earlier training")
     validates: bool | Unknown = fact("whether --val only repeats the final validation")
     pretrained: str | None | Unknown = fact("file of pretrained weights that is asked for; None for none")
+    pretrained_found: bool | None | Unknown = fact("whether that file exists; None when none is asked for")
     overwrites: bool | Unknown = fact("whether the user gives --overwrite")
     folder: str | None | Unknown = fact(
         "folder of this fold's results, whether it exists or not; None when not all is known"
@@ -49,6 +50,7 @@ class TrainingFacts:
     )
     compile_python_newest: str | None | Unknown = derived("newest Python that torch.compile of this torch accepts")
     gpu_compilable: bool | None | Unknown = derived("whether every GPU is new enough for Triton; None without GPUs")
+    is_trial: bool | Unknown = derived("whether the trainer is one of nnU-Net's short ones, which only try things out")
     on_mps: bool | Unknown = derived("whether the device is the GPU of a Mac")
     is_3d: bool | Unknown = derived("whether the configuration trains in three dimensions")
     uses_variants: bool | Unknown = derived("whether nnU-Net has to search for the trainer class among all its modules")

@@ -33,6 +33,13 @@ def find_python(text: str | None, own: str) -> Path:
     if text is None:
         return Path(own)
     path = Path(text).expanduser()
+    try:
+        return _interpreter(text, path)
+    except OSError as error:
+        raise UserError(f"--python {text} cannot be looked at: {error.strerror}") from None
+
+
+def _interpreter(text: str, path: Path) -> Path:
     if path.is_dir():
         inside = [path / name for name in ("bin/python", "Scripts/python.exe", "python.exe")]
         found = next((candidate for candidate in inside if candidate.is_file()), None)

@@ -79,6 +79,8 @@ def look(context: Context) -> Notes:
     """
     notes = Notes()
     requested = context.request.dataset
+    weights = context.request.pretrained
+    notes.see("file system", training__pretrained_found=None if weights is None else Path(weights).is_file())
     absent = "no dataset is named" if requested is None else "not found"
     for area in ("dataset", "preprocessed"):
         for name, info in CATALOGUE.items():
@@ -251,7 +253,8 @@ def _preprocessed(folder: Path, request: Request, notes: Notes) -> Mapping[str, 
     state = plans.state if plans.state in ("ok", "missing") else "invalid"
     if plans.state == "ok" and configurations is None:
         state, plans = "invalid", Json("invalid", "it holds no configurations")
-    beside = read_json(folder / "dataset.json").content or {}
+    own_json = read_json(folder / "dataset.json")
+    beside = own_json.content or {}
     splits, splits_error = _splits(folder)
     notes.see(
         "nnUNet_preprocessed",
@@ -264,6 +267,7 @@ def _preprocessed(folder: Path, request: Request, notes: Notes) -> Mapping[str, 
         preprocessed__configurations=tuple(configurations) if configurations else None,
         preprocessed__splits=splits,
         preprocessed__splits_error=splits_error,
+        preprocessed__json_state=own_json.state,
         preprocessed__channels=_size(beside.get("channel_names")),
         preprocessed__labels=_size(beside.get("labels")),
     )

@@ -169,9 +169,12 @@ def check_files(path: Path) -> list[Path]:
     Raises:
         UserError: The path does not exist.
     """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UserError(f"{path} does not exist")
-    own = sorted(path.glob("*.toml"))
-    return own or sorted(path.glob("*/*.toml"))
+    try:
+        if path.is_file():
+            return [path]
+        if not path.is_dir():
+            raise UserError(f"{path} does not exist")
+        own = sorted(path.glob("*.toml"))
+        return own or sorted(path.glob("*/*.toml"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None

@@ -28,8 +28,13 @@ def console_for(stream: IO[str], width: int | None = None, *, record: bool = Fal
     """Return a console that follows NO_COLOR, FORCE_COLOR and what the stream is."""
     from rich.console import Console
 
+    class Frank(Console):
+        def on_broken_pipe(self) -> None:
+            """Leave the exit code to the command; rich would end the program with 1."""
+            raise BrokenPipeError
+
     terminal = stream.isatty()
-    return Console(
+    return Frank(
         file=stream,
         width=width or (None if terminal else PIPED_WIDTH),
         highlight=False,

@@ -11,6 +11,7 @@ from nnunet_doctor import catalogue
 from nnunet_doctor.engine import diagnose
 from nnunet_doctor.examination import read_facts
 from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.plan import plan
 from nnunet_doctor.report.record import build
 from nnunet_doctor.settings import overlay, parse_options
@@ -76,3 +77,38 @@ def test_report_of_machine_has_no_holes(name: str, language: str) -> None:
     texts = [text for finding in report.findings for text in (finding.title, finding.why)]
 
     assert [text for text in texts if "{" in text or "(?" in text or " ? " in text] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "alarm"),
+    [
+        ({}, True),
+        ({"platform.os": "linux", "triton.cpp_compiler": "/usr/bin/g++"}, False),
+        ({"platform.os": "macos", "triton.cpp_compiler": "/usr/bin/clang++"}, False),
+        ({"nnunet.version": "2.5.1"}, False),
+        ({"nnunet.version": "2.8.1"}, False),
+        ({"nnunet.version": "9.9.9"}, False),
+        ({"nnunet.version": "2.3.1"}, False),
+        ({"nnunet.version": "2.3.1", "nnunet.compile_variable": "true"}, True),
+        ({"nnunet.compile_variable": "false"}, False),
+    ],
+)
+def test_the_story_and_its_neighbours(changes: dict[str, str], alarm: bool) -> None:
+    """`nnUNetv2_train 10 2d 3 -device cpu` with nnU-Net 2.4.2 on Windows alarms; elsewhere, and with others, it does not."""
+    facts = derive(read_facts(FOLDER / "windows-cpu-nnunet242.json", {}).with_values(changes))
+    found = diagnose(facts, CHECKS)
+
+    assert ("compile-on-windows" in found.ids) is alarm
+    assert plan(facts, CHECKS).env.get("nnUNet_compile") == ("false" if alarm else None)
+
+
+def test_fixes_of_the_story_come_in_the_order_of_effort() -> None:
+    """First the setting that `run` takes by itself, then the upgrade, WSL2 with how to get it, and a Linux machine with a GPU."""
+    facts = read_facts(FOLDER / "windows-cpu-nnunet242.json", {})
+    report = build(facts, diagnose(facts, CHECKS), plan(facts, CHECKS), (), "en", "error")
+    fixes = next(finding.fixes for finding in report.findings if finding.id == "compile-on-windows")
+
+    assert fixes[0].launch.env == {"nnUNet_compile": "false"}
+    assert "pip install --upgrade nnunetv2 torch==2.1.2" in str(fixes[1].command)
+    assert fixes[2].command == "wsl --install -d Ubuntu"
+    assert "Linux machine with an NVIDIA GPU" in fixes[3].text

@@ -271,7 +271,7 @@ def test_what_follows_from_nothing_is_unknown_and_not_wrong() -> None:
     facts = derive(Facts())
     certain = {name for name, info in CATALOGUE.items() if info.derived and not isinstance(facts[name], Unknown)}
 
-    assert certain == {"nnunet.newest_known", "torch.newest_known"}
+    assert certain == {"nnunet.newest_known", "torch.newest_known", "torch.cuda_proven"}
 
 
 @pytest.mark.parametrize(

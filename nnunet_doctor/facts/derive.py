@@ -426,6 +426,11 @@ def cuda_usable(
     return available
 
 
+@_rule("torch.cuda_proven", "torch.cuda_available", tolerant=True)
+def cuda_proven(available: bool | Unknown) -> bool:
+    return available is True
+
+
 @_rule("triton.wanted", "torch.version", "torch.build", "python.version", "platform.os", "platform.arch")
 def triton_wanted(torch: str | None, build: str | None, python: str, system: str, arch: str) -> str | None:
     """Look up the release that this torch asks for (Linux) or that triton-windows offers for it."""

@@ -48,6 +48,7 @@ class TorchFacts:
         "label of the PyTorch package index whose builds fit the driver and the GPUs, such as cu126; "
         "None when no published one does"
     )
+    cuda_proven: bool | Unknown = derived("whether torch was asked and says that CUDA works, whatever tables say")
     cuda_usable: bool | Unknown = derived(
         "whether training on CUDA can start: what torch says, else what its build and the GPUs allow to conclude"
     )

@@ -15,6 +15,7 @@ from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest
 from nnunet_doctor.report.text import console_for, print_block
+from nnunet_doctor.words import say
 
 
 def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
@@ -96,15 +97,16 @@ def print_explanation(check: Check, language: str, out: IO[str]) -> None:
     block(text.why)
     console.print()
     if check.subjects:
-        block(f"lists {check.subjects}")
+        block(say(language, "explain_lists", fact=check.subjects))
     if check.when:
-        block(f"when {check.when.text}")
+        block(say(language, "explain_when", condition=check.when.text))
     names = dict.fromkeys([*([check.subjects] if check.subjects else []), *(check.when.facts if check.when else ())])
     for name in names:
         block(f"{name}: {CATALOGUE[name].doc}", indent=4, style="dim")
     for number, fix in enumerate(check.fixes, 1):
         console.print()
-        block(f"fix {number}" + (f" (when {fix.when.text})" if fix.when else "") + f": {fix.text[language]}")
+        only = f" ({say(language, 'explain_when', condition=fix.when.text)})" if fix.when else ""
+        block(f"{say(language, 'fix')} {number}{only}: {fix.text[language]}")
         for line in [
             *(f"{name}={value}" for name, value in fix.env.items()),
             *([" ".join(fix.args)] if fix.args else []),
@@ -115,9 +117,9 @@ def print_explanation(check: Check, language: str, out: IO[str]) -> None:
     for example in check.examples:
         block(f"{example.expect:7}  {example.name}", style="dim")
     if check.false_alarms:
-        block(f"false alarms: {check.false_alarms}", style="dim")
+        block(say(language, "explain_false_alarms", text=check.false_alarms), style="dim")
     if check.references:
-        block(f"references: {', '.join(check.references)}", style="dim")
+        block(say(language, "explain_references", items=", ".join(check.references)), style="dim")
 
 
 def test_checks(path: Path, out: IO[str]) -> int:

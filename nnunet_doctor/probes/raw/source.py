@@ -1,0 +1,99 @@
+"""A file that is read at any place, without surprises: no FIFO, no device, no change unnoticed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from nnunet_doctor.probes.raw.record import Damage
+
+
+class Source:
+    """An open regular file.
+
+    Attributes:
+        path: Where it is.
+        size: Bytes when it was opened.
+        head: Its first bytes, :data:`HEAD_BYTES` at most.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open the file.
+
+        Raises:
+            Damage: It is not a regular file (``not-a-file``), a dead link (``broken-link``), or it cannot be
+                opened or read (``unreadable``).
+        """
+        self.path = path
+        try:
+            # without O_NONBLOCK the opening of a FIFO would wait for a writer
+            self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise _refusal(path, error) from None
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
+            raise Damage("not-a-file", kind_of(status.st_mode))
+        self._status = status
+        self.size = status.st_size
+        try:
+            self.head = self.read_at(0, HEAD_BYTES)
+        except Damage:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Source:
+        """Return the file itself."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read up to ``length`` bytes from a place; fewer only at the end of the file.
+
+        Raises:
+            Damage: The disk does not give them (``unreadable``).
+        """
+        try:
+            if _PREAD is not None:
+                return _PREAD(self._fd, length, offset)
+            os.lseek(self._fd, offset, os.SEEK_SET)
+            return os.read(self._fd, length)
+        except OSError as error:
+            raise Damage("unreadable", f"{READ_ERROR} {error.strerror or error}") from None
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether somebody has written to the file since it was opened."""
+        now = os.fstat(self._fd)
+        return (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns)
+
+
+HEAD_BYTES = 4096
+"""What is read when a file is opened; the headers of all formats but long NRRD ones fit in."""
+
+READ_ERROR = "read error:"
+
+_PREAD = getattr(os, "pread", None)
+
+
+def kind_of(mode: int) -> str:
+    """Say what a thing in a folder is that is no regular file."""
+    kinds = {
+        stat.S_ISDIR: "folder",
+        stat.S_ISFIFO: "FIFO",
+        stat.S_ISSOCK: "socket",
+        stat.S_ISBLK: "block device",
+        stat.S_ISCHR: "character device",
+    }
+    return next((word for is_kind, word in kinds.items() if is_kind(mode)), "special file")
+
+
+def _refusal(path: str, error: OSError) -> Damage:
+    if os.path.islink(path) and not os.path.exists(path):
+        return Damage("broken-link", f"-> {os.readlink(path)}")
+    if os.path.isdir(path):
+        return Damage("not-a-file", "folder")
+    return Damage("unreadable", f"{READ_ERROR} {error.strerror or error}")

@@ -23,7 +23,7 @@ Fault = tuple[str, str]
 """Id of a check, and the particulars: values and field names, no sentences."""
 
 
-class Damage(Exception):
+class DamageError(Exception):
     """A file cannot be read any further.
 
     Attributes:

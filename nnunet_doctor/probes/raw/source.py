@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from nnunet_doctor.probes.raw.record import Damage
+from nnunet_doctor.probes.raw.record import DamageError
 
 
 class Source:
@@ -21,7 +21,7 @@ class Source:
         """Open the file.
 
         Raises:
-            Damage: It is not a regular file (``not-a-file``), a dead link (``broken-link``), or it cannot be
+            DamageError: It is not a regular file (``not-a-file``), a dead link (``broken-link``), or it cannot be
                 opened or read (``unreadable``).
         """
         self.path = path
@@ -33,20 +33,16 @@ class Source:
         status = os.fstat(self._fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise Damage("not-a-file", kind_of(status.st_mode))
+            raise DamageError("not-a-file", kind_of(status.st_mode))
         self._status = status
         self.size = status.st_size
         try:
             self.head = self.read_at(0, HEAD_BYTES)
-        except Damage:
+        except DamageError:
             os.close(self._fd)
             raise
 
-    def __enter__(self) -> Source:
-        """Return the file itself."""
-        return self
-
-    def __exit__(self, *raised: object) -> None:
+    def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
 
@@ -54,7 +50,7 @@ class Source:
         """Read up to ``length`` bytes from a place; fewer only at the end of the file.
 
         Raises:
-            Damage: The disk does not give them (``unreadable``).
+            DamageError: The disk does not give them (``unreadable``).
         """
         try:
             if _PREAD is not None:
@@ -62,7 +58,7 @@ class Source:
             os.lseek(self._fd, offset, os.SEEK_SET)
             return os.read(self._fd, length)
         except OSError as error:
-            raise Damage("unreadable", f"{READ_ERROR} {error.strerror or error}") from None
+            raise DamageError("unreadable", f"{READ_ERROR} {error.strerror or error}") from None
 
     @property
     def has_changed(self) -> bool:
@@ -91,9 +87,9 @@ def kind_of(mode: int) -> str:
     return next((word for is_kind, word in kinds.items() if is_kind(mode)), "special file")
 
 
-def _refusal(path: str, error: OSError) -> Damage:
+def _refusal(path: str, error: OSError) -> DamageError:
     if os.path.islink(path) and not os.path.exists(path):
-        return Damage("broken-link", f"-> {os.readlink(path)}")
+        return DamageError("broken-link", f"-> {os.readlink(path)}")
     if os.path.isdir(path):
-        return Damage("not-a-file", "folder")
-    return Damage("unreadable", f"{READ_ERROR} {error.strerror or error}")
+        return DamageError("not-a-file", "folder")
+    return DamageError("unreadable", f"{READ_ERROR} {error.strerror or error}")

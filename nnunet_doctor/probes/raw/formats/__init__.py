@@ -10,5 +10,5 @@ A module has three functions:
         decodes all voxels in pieces of at most about 1 MB where the format allows, whole values each, and checks
         what checksums there are; raises DamageError as soon as something is wrong, also at the very end
 
-Every one of them takes hostile content: any byte at any place gives a Header or a DamageError, in bounded memory and time.
+Hostile content is taken too: any byte at any place gives a Header or a DamageError, in bounded memory and time.
 """

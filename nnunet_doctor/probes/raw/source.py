@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 
 from nnunet_doctor.probes.raw.record import DamageError
 
@@ -72,7 +73,7 @@ HEAD_BYTES = 4096
 
 READ_ERROR = "read error:"
 
-_PREAD = getattr(os, "pread", None)
+_PREAD: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 def kind_of(mode: int) -> str:

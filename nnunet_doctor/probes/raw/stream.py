@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,43 +44,65 @@ def inflate(
         DamageError: ``unreadable``: the stream is cut, a checksum is wrong, it is no such stream, or something else
             follows it.
     """
-    end = source.size if end is None else end
-    codec = _codec(expected / max(1, end - start))
-    decoder: Any = codec.decompressobj(_WINDOW[wrapper])
-    position, waiting, produced, fresh = start, b"", 0, True
+    feed = _Feed(source, start, source.size if end is None else end)
+    codec = _codec(expected / max(1, feed.left))
+    produced = 0
     while True:
-        if not waiting and position < end:
-            waiting = source.read_at(position, min(INPUT_BYTES, end - position))
-            position += len(waiting)
-        if fresh and produced and not waiting.lstrip(b"\0"):
-            if position < end and waiting:
-                waiting = b""
-                continue
+        for piece in _member(feed, codec, wrapper, produced):
+            produced += len(piece)
+            yield piece
+        if wrapper == "gzip":
+            feed.skip_zeros()
+        if not feed.left:
             return
+        if wrapper == "zlib":
+            raise DamageError("unreadable", f"{feed.left} bytes after the end of the zlib stream")
+
+
+class _Feed:
+    """The compressed bytes that are still to be decoded."""
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self.source, self.position, self.end, self.waiting = source, start, end, b""
+
+    @property
+    def left(self) -> int:
+        return len(self.waiting) + self.end - self.position
+
+    def take(self) -> bytes:
+        if not self.waiting and self.position < self.end:
+            self.waiting = self.source.read_at(self.position, min(INPUT_BYTES, self.end - self.position))
+            self.position = self.position + len(self.waiting) if self.waiting else self.end
+        taken, self.waiting = self.waiting, b""
+        return taken
+
+    def skip_zeros(self) -> None:
+        while self.left:
+            self.waiting = self.take().lstrip(b"\0")
+            if self.waiting:
+                return
+
+
+def _member(feed: _Feed, codec: Any, wrapper: Wrapper, before: int) -> Iterator[bytes]:
+    """Inflate one stream; ``before`` is what came out of those in front of it."""
+    decoder = codec.decompressobj(_WINDOW[wrapper])
+    produced = 0
+    while not decoder.eof:
+        given = feed.take()
         try:
-            piece = decoder.decompress(waiting, PIECE_BYTES)
+            piece = decoder.decompress(given, PIECE_BYTES)
         except codec.error as error:
-            if fresh and produced:
-                follows = end - position + len(waiting)
+            if before and not produced:
+                follows = len(given) + feed.left
                 raise DamageError("unreadable", f"{follows} bytes after the end of the {wrapper} stream") from None
-            raise DamageError("unreadable", f"{wrapper} stream: {_plain(error)}, after {produced} bytes") from None
-        fresh = fresh and not piece
+            done = before + produced
+            raise DamageError("unreadable", f"{wrapper} stream: {_plain(error)}, after {done} bytes") from None
+        feed.waiting = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
         produced += len(piece)
         if piece:
             yield piece
-        if decoder.eof:
-            waiting, decoder, fresh = decoder.unused_data, codec.decompressobj(_WINDOW[wrapper]), True
-            if wrapper == "zlib":
-                if waiting or position < end:
-                    follows = end - position + len(waiting)
-                    raise DamageError("unreadable", f"{follows} bytes after the end of the {wrapper} stream")
-                return
-            if not waiting and position >= end:
-                return
-            continue
-        waiting = decoder.unconsumed_tail
-        if not waiting and position >= end and len(piece) < PIECE_BYTES:
-            raise DamageError("unreadable", f"{wrapper} stream ends too early, after {produced} bytes")
+        elif not given and not decoder.eof:
+            raise DamageError("unreadable", f"{wrapper} stream ends too early, after {before + produced} bytes")
 
 
 def first_bytes(source: Source, length: int) -> bytes:
@@ -123,12 +146,9 @@ _LOADED: dict[str, Any] = {}
 def _load(name: str) -> Any:
     """Import a decoder once; None where there is no wheel for it."""
     if name not in _LOADED:
+        module = {"isal": "isal.isal_zlib", "zlib_ng": "zlib_ng.zlib_ng"}[name]
         try:
-            if name == "isal":
-                from isal import isal_zlib as module
-            else:
-                from zlib_ng import zlib_ng as module
+            _LOADED[name] = importlib.import_module(module)
         except ImportError:
-            module = None
-        _LOADED[name] = module
+            _LOADED[name] = None
     return _LOADED[name]

@@ -8,6 +8,7 @@ import msgspec
 
 Depth = Literal["quick", "default", "deep"]
 Role = Literal["image", "label"]
+Decodes = Literal["all", "floats", "none"]
 
 READERS = (
     "NaturalImage2DIO",
@@ -130,12 +131,11 @@ class Task(msgspec.Struct, array_like=True, frozen=True):
         path: Where it is.
         role: image or label.
         reader: Class of nnunetv2/imageio that nnU-Net would read it with.
-        counts: Whether the values are to be counted (labels).
-        decodes: Whether every voxel is to be decoded; otherwise the header and the end of the file are enough.
+        decodes: Whose voxels are decoded: "all", of "floats" only (which may hide a NaN), or "none", where the header
+            and the end of the file are enough. A file whose end does not fit its header is decoded in any case.
     """
 
     path: str
     role: Role
     reader: str
-    counts: bool
-    decodes: bool
+    decodes: Decodes

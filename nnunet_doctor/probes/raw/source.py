@@ -90,7 +90,8 @@ def kind_of(mode: int) -> str:
 
 def _refusal(path: str, error: OSError) -> DamageError:
     if os.path.islink(path) and not os.path.exists(path):
-        return DamageError("broken-link", f"-> {os.readlink(path)}")
+        target = os.fsencode(os.readlink(path)).decode("utf-8", "backslashreplace")
+        return DamageError("broken-link", f"-> {target}")
     if os.path.isdir(path):
         return DamageError("not-a-file", "folder")
     return DamageError("unreadable", f"{READ_ERROR} {error.strerror or error}")

@@ -1,0 +1,344 @@
+"""What only shows when files are compared: with the others of their case, with dataset.json, with the other cases."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from nnunet_doctor.probes.raw import geometry
+from nnunet_doctor.probes.raw.description import Description, names_of_values
+from nnunet_doctor.probes.raw.record import FileReport, Header, Tally
+from nnunet_doctor.probes.raw.structure import FLAT, LABELS, Case, Structure
+
+Reports = Mapping[str, FileReport]
+
+FAR = 5.0
+"""A spacing or size that differs from the median by more than this factor is far out."""
+
+FEWEST = 5
+"""With fewer cases there is no median to be far from."""
+
+SHOWN_VALUES = 8
+COPY_VALUES = 8
+"""From this number of undeclared values on, a label may be a copy of an image."""
+
+AIR_HU, TISSUE_HU = -500.0, -100.0
+"""A CT holds air of about -1000 HU; an MR holds nothing below zero, give or take a filter's ringing."""
+
+
+def compare(structure: Structure, description: Description, reports: Reports, same: Callable[[str, str], bool]) -> None:
+    """Add to a structure what comparing its files shows.
+
+    Args:
+        structure: The cases; faults are added to it.
+        description: What dataset.json declares.
+        reports: Of every file that was examined.
+        same: Says whether two files hold the same voxels, for those whose fingerprints are short.
+    """
+    for path, report in reports.items():
+        for id, message in report.faults:
+            structure.add(id, path, message)
+    for case in structure.cases:
+        _within_case(structure, case, reports)
+    _channel_counts(structure, description, reports)
+    _labels(structure, description, reports)
+    _duplicates(structure, reports, same)
+    _far_out(structure, reports)
+    _kinds(structure, description, reports)
+
+
+# --- within a case -------------------------------------------------------------------------------------------------
+
+
+def _within_case(structure: Structure, case: Case, reports: Reports) -> None:
+    images = [(path, header) for path in case.images.values() if (header := _header(reports, path))]
+    label = _header(reports, case.label) if case.label else None
+    files = [*images, *([(case.label, label)] if case.label and label else [])]
+    if len(files) < 2:
+        return
+    first = files[0][1]
+    if all(_grid(header) == _grid(first) for _, header in files[1:]):
+        return
+    _differing(structure, "shape-mismatch", files, lambda header: header.shape, _equal)
+    # nnU-Net compares the channels of a case to the last bit, but label and images with a tolerance
+    _differing(structure, "spacing-mismatch", images, lambda header: header.spacing, _equal)
+    _differing(structure, "spacing-mismatch", [*images[:1], *files[len(images) :]], lambda header: header.spacing)
+    _differing(structure, "origin-mismatch", files, lambda header: header.origin)
+    _differing(structure, "direction-mismatch", files, lambda header: header.direction)
+
+
+def _header(reports: Reports, path: str | None) -> Header | None:
+    report = reports.get(path) if path else None
+    return report.header if report else None
+
+
+def _grid(header: Header) -> tuple[object, ...]:
+    return header.shape, header.spacing, header.origin, header.direction
+
+
+def _equal(found: Sequence[float], wanted: Sequence[float]) -> bool:
+    return tuple(found) == tuple(wanted)
+
+
+def _differing(
+    structure: Structure,
+    id: str,
+    files: Sequence[tuple[str, Header]],
+    of: Callable[[Header], tuple[float, ...]],
+    agree: Callable[[Sequence[float], Sequence[float]], bool] = geometry.are_close,
+) -> None:
+    """Name the files that differ from what most files of a case have; with none in the majority, from the first."""
+    known = [(path, of(header)) for path, header in files if of(header)]
+    if id != "shape-mismatch":
+        # an image of other dimensions is a mismatch of shape and of nothing else
+        known = [item for item in known if len(item[1]) == len(known[0][1])]
+    if len(known) < 2 or all(agree(value, known[0][1]) for _, value in known[1:]):
+        return
+    votes = [sum(agree(other, value) for _, other in known) for _, value in known]
+    path_of_most, most = known[votes.index(max(votes))]
+    for path, value in known:
+        if not agree(value, most):
+            apart = f" ({geometry.distance(value, most):.3g} mm)" if id == "origin-mismatch" else ""
+            structure.add(id, path, f"{_numbers(value)}; {_numbers(most)} in {path_of_most}{apart}")
+
+
+def _numbers(values: Sequence[float]) -> str:
+    whole = all(isinstance(value, int) for value in values)
+    return " x ".join(map(str, values)) if whole else ", ".join(f"{value:.6g}" for value in values)
+
+
+# --- channels ------------------------------------------------------------------------------------------------------
+
+
+def _channel_counts(structure: Structure, description: Description, reports: Reports) -> None:
+    """Compare the channels in the files of a case with those declared; files of 2D formats may hold several."""
+    if not description.channels:
+        return
+    wanted = len(description.channels)
+    for case in structure.cases:
+        headers = {path: header for path in case.images.values() if (header := _header(reports, path))}
+        if len(headers) < len(case.images) or not next(iter(headers)).lower().endswith(FLAT):
+            continue
+        count = sum(header.channels for header in headers.values())
+        if count != wanted:
+            each = wanted // len(headers) if wanted % len(headers) == 0 else 1
+            wrong = [path for path, header in headers.items() if header.channels != each] or list(headers)
+            for path in wrong:
+                structure.add("channel-count", path, f"{headers[path].channels} in the file; {each} expected")
+
+
+# --- labels --------------------------------------------------------------------------------------------------------
+
+
+def _labels(structure: Structure, description: Description, reports: Reports) -> None:
+    labels = {case.label: case for case in structure.cases if case.label}
+    counted: dict[str, list[tuple[float, int]]] = {}
+    for path, case in labels.items():
+        report = reports.get(path)
+        if report is None or report.header is None or report.tally is None:
+            continue
+        if report.header.channels > 1:
+            continue
+        values = scaled(report.header, report.tally)
+        _values(structure, path, values, report.tally, description.declared)
+        _copies(structure, path, case, reports)
+        if not _is_damaged(report):
+            counted[path] = values
+    _classes(structure, description, labels, counted)
+
+
+def scaled(header: Header, tally: Tally) -> list[tuple[float, int]]:
+    """Return the values of a label as a reader delivers them."""
+    if (header.slope, header.intercept) == (1.0, 0.0):
+        return tally.values
+    return [(round(value * header.slope + header.intercept, 6), count) for value, count in tally.values]
+
+
+def _is_damaged(report: FileReport) -> bool:
+    return any(id in ("unreadable", "undecoded") for id, _ in report.faults)
+
+
+def _values(
+    structure: Structure,
+    path: str,
+    values: Sequence[tuple[float, int]],
+    tally: Tally,
+    declared: frozenset[int] | None,
+) -> None:
+    strange = [(value, count) for value, count in values if declared is not None and value not in declared]
+    parts = [f"{value:g} ({count} voxels)" for value, count in strange[:SHOWN_VALUES]]
+    if tally.nans or tally.infs:
+        parts.append(f"NaN or infinite ({tally.nans + tally.infs} voxels)")
+    left = len(strange) - SHOWN_VALUES
+    if tally.distinct_over:
+        parts.append(f"over {len(tally.values)} values")
+    elif left > 0:
+        parts.append(f"{left} more values")
+    if parts:
+        structure.add("label-unexpected", path, ", ".join(parts))
+        if any(value != int(value) for value, _ in strange if abs(value) < 2**53):
+            _withdraw(structure, "label-float", path)
+    if not tally.distinct_over and values:
+        if all(value == 0 for value, _ in values):
+            structure.add("label-empty", path)
+        elif all(value != 0 for value, _ in values):
+            structure.add("label-no-background", path)
+
+
+def _withdraw(structure: Structure, id: str, path: str) -> None:
+    """Take back what another finding says better."""
+    structure.found[id] = [item for item in structure.found.get(id, []) if item[0] != path]
+
+
+def _copies(structure: Structure, path: str, case: Case, reports: Reports) -> None:
+    content = reports[path].content
+    tally = reports[path].tally
+    if not content.startswith("voxels") or tally is None or len(tally.values) < COPY_VALUES:
+        return
+    for image in case.images.values():
+        other = reports.get(image)
+        if other is not None and other.content == content:
+            structure.add("label-is-image", path, f"= {image}")
+
+
+def _classes(
+    structure: Structure,
+    description: Description,
+    labels: Mapping[str, Case],
+    counted: Mapping[str, Sequence[tuple[float, int]]],
+) -> None:
+    """Say which declared classes are in no label, or in one; only where every label was counted."""
+    if not counted or len(counted) < len(labels):
+        return
+    where: dict[float, list[str]] = defaultdict(list)
+    for path, values in counted.items():
+        for value, _ in values:
+            where[value].append(path)
+    if set(where) == {0}:
+        structure.add("no-foreground", LABELS, f"{len(counted)} labels")
+        return
+    for value in sorted((description.declared or frozenset()) - {0, description.ignore}):
+        name = f"{names_of_values(description.labels or {}, value)} = {value}"
+        if not where.get(value):
+            structure.add("class-never-occurs", "dataset.json", name)
+        elif len(where[value]) == 1 and len(counted) > 1:
+            structure.add("class-in-one-case", where[value][0], name)
+
+
+# --- duplicates ----------------------------------------------------------------------------------------------------
+
+
+def _duplicates(structure: Structure, reports: Reports, same: Callable[[str, str], bool]) -> None:
+    images = [(path, case.id) for case in structure.cases for path in case.images.values()]
+    labels = [(case.label, case.id) for case in structure.cases if case.label]
+    for id, files in (("duplicate-image", images), ("duplicate-label", labels)):
+        groups: dict[tuple[object, ...], list[tuple[str, str]]] = defaultdict(list)
+        for path, case in files:
+            report = reports.get(path)
+            if report and report.content and report.header and not _is_plain(report.tally, id):
+                groups[report.content, report.header.shape, report.header.dtype].append((path, case))
+        for group in groups.values():
+            _add_group(structure, id, group, same, is_sure=reports[group[0][0]].content.startswith("voxels"))
+
+
+def _is_plain(tally: Tally | None, id: str) -> bool:
+    """An image of one value, or a label without foreground, is as good as any other such."""
+    if tally is None:
+        return False
+    if id == "duplicate-image":
+        return tally.lowest == tally.highest
+    return all(value == 0 for value, _ in tally.values)
+
+
+def _add_group(
+    structure: Structure,
+    id: str,
+    group: Sequence[tuple[str, str]],
+    same: Callable[[str, str], bool],
+    *,
+    is_sure: bool,
+) -> None:
+    first, first_case = group[0]
+    others = [path for path, case in group[1:] if case != first_case and (is_sure or same(first, path))]
+    if others:
+        structure.add(id, first, f"= {others[0]}")
+    for path in others:
+        structure.add(id, path, f"= {first}")
+
+
+# --- far from the others -------------------------------------------------------------------------------------------
+
+
+def _far_out(structure: Structure, reports: Reports) -> None:
+    firsts = [next(iter(case.images.values())) for case in structure.cases]
+    headers = {path: header for path in firsts if (header := _header(reports, path))}
+    if len(headers) < FEWEST:
+        return
+    _far(structure, "spacing-outlier", {path: header.spacing for path, header in headers.items()})
+    _far(structure, "shape-outlier", {path: header.shape for path, header in headers.items()})
+    axes = {path: geometry.orientation_of(header.direction) for path, header in headers.items() if header.direction}
+    if axes:
+        usual, _ = Counter(axes.values()).most_common(1)[0]
+        for path, found in axes.items():
+            if found and found != usual:
+                structure.add("orientation-mixed", path, f"{found}; most are {usual}")
+
+
+def _far(structure: Structure, id: str, values: Mapping[str, tuple[float, ...]]) -> None:
+    length, _ = Counter(map(len, values.values())).most_common(1)[0]
+    alike = {path: value for path, value in values.items() if len(value) == length}
+    medians = [statistics.median(axis) for axis in zip(*alike.values(), strict=True)]
+    for path, value in alike.items():
+        if any(not median / FAR <= one <= median * FAR for one, median in zip(value, medians, strict=True)):
+            structure.add(id, path, f"{_numbers(value)}; median {_numbers([_rounded(item) for item in medians])}")
+
+
+def _rounded(value: float) -> float:
+    return int(value) if float(value).is_integer() else value
+
+
+# --- kinds of images -----------------------------------------------------------------------------------------------
+
+
+def _kinds(structure: Structure, description: Description, reports: Reports) -> None:
+    """Compare the intensities of one channel over the cases, where they are known."""
+    names = description.channels or ()
+    by_channel: dict[int, dict[str, tuple[float, float]]] = defaultdict(dict)
+    for case in structure.cases:
+        for channel, path in case.images.items():
+            limits = _range(reports.get(path))
+            if limits:
+                by_channel[channel][path] = limits
+    for channel, ranges in by_channel.items():
+        with_air = {path for path, (lowest, _) in ranges.items() if lowest <= AIR_HU}
+        without = {path for path, (lowest, _) in ranges.items() if lowest >= TISSUE_HU}
+        fewer, more = sorted((with_air, without), key=len)
+        if fewer and len(more) >= 2 * len(fewer) and len(ranges) >= FEWEST:
+            usual = ranges[min(more)]
+            for path in sorted(fewer):
+                structure.add("channels-mixed", path, f"{_span(ranges[path])}; most are {_span(usual)}")
+        is_ct = channel < len(names) and names[channel].casefold() == "ct"
+        if is_ct and len(ranges) >= FEWEST and _are_bytes(ranges.values()):
+            structure.add("channel-normalisation", "dataset.json", f"{channel}: {names[channel]}; values 0 to 255")
+
+
+def _range(report: FileReport | None) -> tuple[float, float] | None:
+    if report is None or report.header is None or report.tally is None:
+        return None
+    lowest: Any = report.tally.lowest
+    highest: Any = report.tally.highest
+    if lowest is None or highest is None or lowest == highest:
+        return None
+    slope, intercept = report.header.slope, report.header.intercept
+    low, high = sorted((lowest * slope + intercept, highest * slope + intercept))
+    return low, high
+
+
+def _are_bytes(ranges: Iterable[tuple[float, float]]) -> bool:
+    return all(low >= 0 and high <= 255 for low, high in ranges)
+
+
+def _span(limits: tuple[float, float]) -> str:
+    return f"{limits[0]:.4g} to {limits[1]:.4g}"

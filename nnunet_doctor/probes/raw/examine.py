@@ -1,0 +1,220 @@
+"""One file of a raw dataset: everything that can be said of it without the others."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from nnunet_doctor.probes.raw import stream, voxels
+from nnunet_doctor.probes.raw.record import DamageError, Fault, FileReport, Header, Tally, Task
+from nnunet_doctor.probes.raw.source import READ_ERROR, Source
+
+FORMATS = {
+    ".nii.gz": "nifti",
+    ".nii": "nifti",
+    ".nrrd": "nrrd",
+    ".mha": "metaimage",
+    ".gipl": "gipl",
+    ".png": "png",
+    ".bmp": "bmp",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+}
+"""The endings that nnU-Net has readers for (nnunetv2/imageio, supported_file_endings), and our module for each."""
+
+EXTREME = 1e30
+"""Such values ruin every mean; a few of them overflow the squares in float32 that the normalisation sums up."""
+
+FLOAT32 = 3.4028234e38
+
+WIDE_LABELS = ("i4", "u4", "i8", "u8")
+
+
+def ending_of(name: str) -> str:
+    """Return the ending of a file name as nnU-Net knows it, in lower case: the longest known one, else the last."""
+    lower = name.lower()
+    known = (ending for ending in (".nii.gz", *FORMATS) if lower.endswith(ending))
+    return next(known, lower[lower.rfind(".") :] if "." in lower else "")
+
+
+def examine(task: Task) -> FileReport:
+    """Examine a file; whatever is in it, the answer is a report."""
+    report = FileReport()
+    try:
+        source = Source(task.path)
+    except DamageError as error:
+        report.faults.append(error.fault)
+        report.stable = False
+        return report
+    try:
+        _examine(source, task, report)
+    except DamageError as error:
+        report.faults.append(error.fault)
+    except MemoryError:
+        report.faults.append(("undecoded", "not enough memory"))
+        report.stable = False
+    finally:
+        changed = source.has_changed
+        source.close()
+    if changed:
+        report.faults.append(("unreadable", "changed while it was read"))
+    report.stable = not changed and not any(message.startswith(READ_ERROR) for _, message in report.faults)
+    return report
+
+
+def _examine(source: Source, task: Task, report: FileReport) -> None:
+    if not source.size:
+        raise DamageError("unreadable", "0 bytes")
+    ending = ending_of(task.path)
+    _refuse_other_format(source, ending)
+    if ending not in FORMATS:
+        raise DamageError("reader-cannot-read", f"no reader for {ending or 'a name without ending'}")
+    form: Any = importlib.import_module(f"nnunet_doctor.probes.raw.formats.{FORMATS[ending]}")
+    header: Header = form.read_header(source, task.reader)
+    report.header = header
+    report.faults += _header_faults(header, task)
+    is_whole = form.check_end(source, header)
+    if header.dtype and (not is_whole or _is_decoded(header, task)):
+        sums = _Sums()
+        counts = task.role == "label"
+        pieces = sums.of(form.voxels(source, header))
+        report.tally, report.decoded = voxels.tally(pieces, header.dtype, header.data_bytes, counts=counts)
+        report.content = sums.text
+        if task.role == "image":
+            report.faults += _image_faults(header, report.tally, task.reader)
+    elif header.encoding == "gzip" and header.format == "nifti":
+        # CRC32 and length of all that is inflated: header and voxels
+        report.content = f"gzip {source.read_at(source.size - 8, 8).hex()}"
+
+
+def _is_decoded(header: Header, task: Task) -> bool:
+    return task.decodes == "all" or (task.decodes == "floats" and header.dtype[1] == "f")
+
+
+class _Sums:
+    """Checksums of voxels as they pass: two of 32 bits that know nothing of each other."""
+
+    def __init__(self) -> None:
+        self.codec: Any = stream.checksums()
+        self.crc, self.adler, self.size = 0, 1, 0
+
+    def of(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self.crc = self.codec.crc32(piece, self.crc)
+            self.adler = self.codec.adler32(piece, self.adler)
+            self.size += len(piece)
+            yield piece
+
+    @property
+    def text(self) -> str:
+        return f"voxels {self.crc:08x}{self.adler:08x} {self.size}"
+
+
+# --- what is wrong -------------------------------------------------------------------------------------------------
+
+
+def _header_faults(header: Header, task: Task) -> list[Fault]:
+    faults = [fault for fault in header.faults if fault[0] != "label-palette" or task.role == "label"]
+    named = {id for id, _ in faults}
+    size = " x ".join(map(str, header.shape))
+    if not header.dtype and "not-scalar" not in named:
+        faults.append(("not-scalar", "no single numbers"))
+    flat = task.reader == "NaturalImage2DIO"
+    wants = {"NaturalImage2DIO": (2,), "Tiff3DIO": (3,)}.get(task.reader, (2, 3))
+    if task.role == "label" and header.channels > 1:
+        if "label-palette" not in named:
+            faults.append(("label-channels", f"{header.channels} channels"))
+    elif "not-3d" not in named and (
+        (header.channels > 1 and not flat and header.dtype) or len(header.shape) not in wants
+    ):
+        faults.append(("not-3d", size + (f" x {header.channels}" if header.channels > 1 else "")))
+    if task.role == "label" and header.dtype:
+        if header.dtype[1:] in WIDE_LABELS:
+            faults.append(("label-wide-dtype", _type_name(header.dtype)))
+        elif header.dtype[1] == "f":
+            faults.append(("label-float", _type_name(header.dtype)))
+    return faults
+
+
+def _type_name(dtype: str) -> str:
+    kind = {"i": "int", "u": "uint", "f": "float"}[dtype[1]]
+    return f"{kind}{8 * int(dtype[2:])}"
+
+
+def _image_faults(header: Header, found: Tally, reader: str) -> Iterator[Fault]:
+    # ITK's NIfTI reader stores 0 for what is no number (seen with SimpleITK 2.2.1 to 2.5.7)
+    becomes = ", read as 0" if header.format == "nifti" and reader.startswith("SimpleITK") else ""
+    if found.nans:
+        yield "nan", f"{found.nans} voxels{becomes}"
+    if found.infs:
+        yield "inf", f"{found.infs} voxels{becomes}"
+    if found.lowest is None or found.highest is None:
+        return
+    lowest, highest = (value * header.slope + header.intercept for value in (found.lowest, found.highest))
+    largest = max(abs(lowest), abs(highest))
+    if largest > FLOAT32 or not math.isfinite(largest):
+        yield "extreme-values", f"{lowest:.4g} to {highest:.4g}, over the range of float32"
+    elif largest > EXTREME:
+        yield "extreme-values", f"{lowest:.4g} to {highest:.4g}"
+    if found.lowest == found.highest and not found.nans and not found.infs:
+        yield "constant-image", f"{lowest:g}"
+
+
+# --- another format than the name says -----------------------------------------------------------------------------
+
+_STARTS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
+    (0, b"\xff\xd8\xff", "JPEG"),
+    (0, b"II*\0", "TIFF"),
+    (0, b"II+\0", "TIFF"),
+    (0, b"MM\0*", "TIFF"),
+    (0, b"MM\0+", "TIFF"),
+    (0, b"NRRD000", "NRRD"),
+    (0, b"PK\x03\x04", "ZIP"),
+    (0, b"BZh", "bzip2"),
+    (0, b"\xfd7zXZ\0", "xz"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+    (0, b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (0, b"\x93NUMPY", "NumPy"),
+    (0, b"%PDF", "PDF"),
+    (0, b"version https://git-lfs", "Git LFS pointer"),
+    (0, b"GIF8", "GIF"),
+    (0, b"RIFF", "RIFF (WebP, AVI)"),
+    (0, b"\x1f\x8b", "gzip"),
+    (128, b"DICM", "DICOM"),
+    (344, b"n+1\0", "NIfTI"),
+    (344, b"ni1\0", "NIfTI"),
+    (4, b"n+2\0", "NIfTI"),
+    (0, b"ObjectType", "MetaImage"),
+    (0, b"NDims", "MetaImage"),
+    (0, b"BM", "BMP"),
+)
+_OWN = {
+    "nifti": ("NIfTI", "gzip"),
+    "nrrd": ("NRRD",),
+    "metaimage": ("MetaImage",),
+    "gipl": (),
+    "png": ("PNG",),
+    "bmp": ("BMP",),
+    "tiff": ("TIFF",),
+}
+
+
+def looks_like(head: bytes) -> str:
+    """Name the format that the first bytes of a file belong to; empty when they tell nothing."""
+    for at, mark, name in _STARTS:
+        if head.startswith(mark, at):
+            return name
+    start = head[:512].lstrip().lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "HTML page"
+    return "XML" if start.startswith(b"<?xml") else ""
+
+
+def _refuse_other_format(source: Source, ending: str) -> None:
+    seen = looks_like(source.head)
+    form = FORMATS.get(ending)
+    if seen and form and seen not in _OWN[form]:
+        raise DamageError("wrong-format", seen)

@@ -1,0 +1,383 @@
+"""NIfTI-1, plain and gzip-compressed, as ITK and as nibabel understand it.
+
+The rules were found by experiment with SimpleITK 2.5.7 and nibabel 5.4.2; ``tests/probes/raw/test_nifti.py`` compares
+with both. What ITK makes of a file is written down in itkNiftiImageIO.cxx and nifti1_io.c.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from nnunet_doctor.probes.raw import geometry, stream
+from nnunet_doctor.probes.raw.record import DamageError, Fault, Header
+from nnunet_doctor.probes.raw.source import Source
+
+HEADER_BYTES = 348
+NIFTI2_BYTES = 540
+MOST_VOXELS = 2**40
+MOST_OFFSET = 2**31
+
+GZIP = b"\x1f\x8b"
+DEFLATE_LIMIT = 1032
+"""No deflate stream expands by more (zlib's documentation, "Maximum expansion factor")."""
+
+DTYPES = {
+    2: "u1",
+    4: "i2",
+    8: "i4",
+    16: "f4",
+    64: "f8",
+    256: "i1",
+    512: "u2",
+    768: "u4",
+    1024: "i8",
+    1280: "u8",
+}
+NO_NUMBERS = {
+    32: ("complex64", 8),
+    128: ("RGB24", 3),
+    1792: ("complex128", 16),
+    2048: ("complex256", 32),
+    2304: ("RGBA32", 4),
+}
+VECTORS = (1005, 1006, 1007)
+"""Intent codes of a symmetric matrix, a displacement and a vector: the fifth dimension holds its components."""
+
+UNITS = {1: ("metre", 1000.0), 3: ("micrometre", 0.001)}
+"""Low three bits of xyzt_units, and the factor that ITK applies."""
+
+LEAST_SPACING, MOST_SPACING = 1e-4, 1000.0
+"""In mm: finer than any microscope that nnU-Net is used with, and larger than a patient's slice."""
+
+
+class _Fields(NamedTuple):
+    order: str
+    dim: tuple[int, ...]
+    intent: int
+    datatype: int
+    pixdim: tuple[float, ...]
+    vox_offset: float
+    slope: float
+    intercept: float
+    units: int
+    qform_code: int
+    sform_code: int
+    quaternion: tuple[float, ...]
+    qoffset: tuple[float, ...]
+    sform: geometry.Matrix
+    magic: bytes
+
+
+_LAYOUT = "i36x8h12x3h2x8f3f3xB128x2h6f12f16x4s"
+_STRUCTS = {order: struct.Struct(order + _LAYOUT) for order in "<>"}
+
+
+def is_gzip(source: Source) -> bool:
+    """Say whether the whole file is gzip-compressed."""
+    return source.head.startswith(GZIP)
+
+
+def read_header(source: Source, reader: str) -> Header:
+    """Read the 348 bytes of the header.
+
+    Raises:
+        DamageError: It is none, it is damaged, or the reader refuses it.
+    """
+    compressed = is_gzip(source)
+    if compressed != source.path.lower().endswith(".gz"):
+        raise _misnamed(source, compressed=compressed)
+    start = stream.first_bytes(source, HEADER_BYTES) if compressed else source.head[:HEADER_BYTES]
+    fields = _fields(start, source.size)
+    nibabel = reader.startswith("Nibabel")
+    _refuse_variants(fields, nibabel=nibabel)
+    shape, channels, dtype, item = _voxel_type(fields)
+    count = math.prod(shape) * channels
+    if not 0 < count <= MOST_VOXELS:
+        raise DamageError("unreadable", f"dim {' x '.join(map(str, fields.dim[1 : fields.dim[0] + 1]))}")
+    faults = _header_faults(fields, nibabel=nibabel)
+    spacing, origin, direction = (_nibabel_grid if nibabel else _itk_grid)(fields, faults)
+    offset = HEADER_BYTES + 4 if not fields.vox_offset >= HEADER_BYTES else int(min(fields.vox_offset, MOST_OFFSET))
+    slope, intercept = _scaling(fields)
+    return Header(
+        format="nifti",
+        shape=shape,
+        channels=channels,
+        dtype=dtype and (fields.order if item > 1 else "|") + dtype,
+        spacing=spacing,
+        origin=origin,
+        direction=direction,
+        slope=slope,
+        intercept=intercept,
+        encoding="gzip" if compressed else "raw",
+        offset=offset,
+        data_bytes=count * item,
+        faults=tuple(faults),
+    )
+
+
+def check_end(source: Source, header: Header) -> bool:
+    """Compare the size that the file or its gzip trailer tells with the one that the header announces."""
+    wanted = header.offset + header.data_bytes
+    if header.encoding == "raw":
+        if source.size < wanted:
+            raise DamageError("unreadable", f"ends after {source.size} of {wanted} bytes")
+        if source.size > wanted:
+            raise DamageError("unreadable", f"{source.size - wanted} bytes more than the header announces ({wanted})")
+        return True
+    if wanted > DEFLATE_LIMIT * source.size:
+        raise DamageError("unreadable", f"{source.size} compressed bytes cannot hold the {wanted} of the header")
+    (length,) = struct.unpack("<I", source.read_at(source.size - 4, 4))
+    return bool(length == wanted % 2**32)
+
+
+def voxels(source: Source, header: Header) -> Iterator[bytes]:
+    """Yield the voxels in pieces of whole values."""
+    pieces = _stored(source, header)
+    skip, done, item = header.offset, 0, max(1, _item_bytes(header))
+    rest = b""
+    for piece in pieces:
+        if skip:
+            skipped = min(skip, len(piece))
+            skip -= skipped
+            if skipped == len(piece):
+                continue
+            piece = piece[skipped:]  # noqa: PLW2901 - the rest of the piece
+        if done + len(rest) + len(piece) > header.data_bytes:
+            raise DamageError(
+                "unreadable", f"more than the {header.data_bytes} bytes of voxels that the header announces"
+            )
+        if rest or len(piece) % item:
+            piece = rest + piece  # noqa: PLW2901 - with what was left of the value before
+            cut = len(piece) - len(piece) % item
+            piece, rest = piece[:cut], piece[cut:]  # noqa: PLW2901
+        done += len(piece)
+        yield piece
+    if done + len(rest) < header.data_bytes:
+        raise DamageError("unreadable", f"ends after {done + len(rest)} of {header.data_bytes} bytes of voxels")
+
+
+def _stored(source: Source, header: Header) -> Iterator[bytes]:
+    if header.encoding == "gzip":
+        yield from stream.inflate(source, "gzip", expected=header.offset + header.data_bytes)
+        return
+    position = 0
+    while piece := source.read_at(position, stream.PIECE_BYTES):
+        position += len(piece)
+        yield piece
+
+
+def _item_bytes(header: Header) -> int:
+    return int(header.dtype[2:]) if header.dtype else 1
+
+
+# --- the header ----------------------------------------------------------------------------------------------------
+
+
+def _misnamed(source: Source, *, compressed: bool) -> DamageError:
+    if compressed:
+        return DamageError("wrong-format", "gzip-compressed")
+    if not source.size:
+        return DamageError("unreadable", "0 bytes")
+    if _looks_like_nifti(source.head):
+        return DamageError("not-gzip", "plain NIfTI")
+    return DamageError("not-gzip", f"first bytes {source.head[:8].hex(' ')}")
+
+
+def _looks_like_nifti(start: bytes) -> bool:
+    return start[344:348] in (b"n+1\0", b"ni1\0") or start[4:8] in (b"n+2\0", b"ni2\0")
+
+
+def _fields(start: bytes, size: int) -> _Fields:
+    if len(start) < HEADER_BYTES:
+        raise DamageError("unreadable", f"{min(size, len(start))} bytes; a NIfTI header has {HEADER_BYTES}")
+    if NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
+        raise DamageError("reader-cannot-read", "NIfTI-2")
+    order = "<" if 0 < int.from_bytes(start[40:42], "little", signed=True) < 8 else ">"
+    got = _STRUCTS[order].unpack_from(start)
+    if got[0] != HEADER_BYTES or not 0 < got[1] < 8:
+        raise DamageError("unreadable", f"no NIfTI header: sizeof_hdr {got[0]}, dim[0] {got[1]}")
+    sform = got[32:44]
+    return _Fields(
+        order=order,
+        dim=got[1:9],
+        intent=got[9],
+        datatype=got[10],
+        pixdim=got[12:20],
+        vox_offset=got[20],
+        slope=got[21],
+        intercept=got[22],
+        units=got[23] & 7,
+        qform_code=got[24],
+        sform_code=got[25],
+        quaternion=got[26:29],
+        qoffset=got[29:32],
+        sform=(sform[0:4], sform[4:8], sform[8:12]),
+        magic=got[44],
+    )
+
+
+def _refuse_variants(fields: _Fields, *, nibabel: bool) -> None:
+    if fields.magic == b"ni1\0":
+        raise DamageError("reader-cannot-read", "NIfTI pair: the voxels belong into an .img file")
+    if fields.magic != b"n+1\0" and nibabel:
+        raise DamageError("reader-cannot-read", f"Analyze 7.5: magic {fields.magic!r}")
+    if fields.datatype not in DTYPES and fields.datatype not in NO_NUMBERS:
+        raise DamageError("reader-cannot-read", f"datatype {fields.datatype}")
+
+
+def _voxel_type(fields: _Fields) -> tuple[tuple[int, ...], int, str, int]:
+    """Return shape, channels, type without byte order, and bytes of one value.
+
+    ITK drops axes of length 1 from the fourth on.
+    """
+    lengths = list(fields.dim[1 : fields.dim[0] + 1])
+    while len(lengths) > 3 and lengths[-1] == 1:
+        lengths.pop()
+    if any(length < 1 for length in lengths):
+        raise DamageError("unreadable", f"dim {_times(lengths)}")
+    channels = math.prod(lengths[3:])
+    is_vector = fields.intent in VECTORS and len(lengths) > 4
+    if fields.datatype in NO_NUMBERS or is_vector:
+        return tuple(lengths[:3]), channels, "", _stored_bytes(fields.datatype)
+    return tuple(lengths[:3]), channels, DTYPES[fields.datatype], _stored_bytes(fields.datatype)
+
+
+def _stored_bytes(datatype: int) -> int:
+    return NO_NUMBERS[datatype][1] if datatype in NO_NUMBERS else int(DTYPES[datatype][1])
+
+
+def _header_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
+    faults: list[Fault] = []
+    lengths = fields.dim[1 : fields.dim[0] + 1]
+    if (nibabel and len(lengths) != 3) or len(lengths) < 2:
+        faults.append(("not-3d", _times(lengths)))
+    if fields.datatype in NO_NUMBERS:
+        faults.append(("not-scalar", NO_NUMBERS[fields.datatype][0]))
+    elif fields.intent in VECTORS and fields.dim[0] > 4:
+        faults.append(("not-scalar", f"intent_code {fields.intent}"))
+    if fields.units in UNITS:
+        word, factor = UNITS[fields.units]
+        faults.append(("units", f"{word}; pixdim {_times(fields.pixdim[1:4])}, ITK x {factor:g}"))
+    if math.isinf(fields.slope) or (_is_slope(fields.slope) and not math.isfinite(fields.intercept)):
+        faults.append(("bad-scaling", f"scl_slope {fields.slope:g}, scl_inter {fields.intercept:g}"))
+    if not fields.qform_code > 0 and not fields.sform_code > 0:
+        faults.append(("no-orientation", f"qform_code {fields.qform_code}, sform_code {fields.sform_code}"))
+    spacing = fields.pixdim[1 : min(3, len(lengths)) + 1]
+    factor = UNITS.get(fields.units, ("", 1.0))[1] if not nibabel else 1.0
+    if not all(LEAST_SPACING <= size * factor <= MOST_SPACING for size in spacing):
+        faults.append(("bad-spacing", f"pixdim {_times(spacing)}"))
+    if fields.sform_code > 0 and len(lengths) > 2:
+        faults.extend(_sform_faults(fields))
+    return faults
+
+
+def _sform_faults(fields: _Fields) -> Iterator[Fault]:
+    spacing = fields.pixdim[1:4]
+    sizes = geometry.lengths(fields.sform)
+    if any(abs(size - abs(pixdim)) > SAME_SIZE * abs(pixdim) for size, pixdim in zip(sizes, spacing, strict=True)):
+        yield "spacing-ambiguous", f"pixdim {_times(spacing)}; sform {_times(sizes)}"
+    if not fields.qform_code > 0:
+        return
+    apart = geometry.apart(fields.sform, _qform(fields), fields.dim[1:4])
+    if not apart <= SAME_PLACE * min(abs(size) or 1.0 for size in spacing):
+        itk = "sform" if _itk_prefers_sform(fields) else "qform"
+        yield "qform-sform", f"up to {apart:.3g} mm apart; ITK {itk}, nibabel sform"
+
+
+SAME_SIZE = 1e-3
+"""Voxel sizes that agree to a thousandth are rounded, not different."""
+
+SAME_PLACE = 0.05
+"""Part of a voxel by which two forms may place a corner differently."""
+
+
+def _times(values: tuple[float, ...] | list[int]) -> str:
+    return " x ".join(f"{value:g}" for value in values)
+
+
+def _is_slope(slope: float) -> bool:
+    return math.isfinite(slope) and slope != 0
+
+
+def _scaling(fields: _Fields) -> tuple[float, float]:
+    """A slope that is 0 or no number means none (nifti1.h); ITK and nibabel agree."""
+    if _is_slope(fields.slope) and math.isfinite(fields.intercept):
+        return fields.slope, fields.intercept
+    return 1.0, 0.0
+
+
+# --- the grid ------------------------------------------------------------------------------------------------------
+
+_Grid = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
+
+
+def _itk_grid(fields: _Fields, faults: list[Fault]) -> _Grid:
+    """Return spacing, origin and direction as ITK has them, and note a direction that it refuses."""
+    axes = min(3, fields.dim[0])
+    factor = UNITS.get(fields.units, ("", 1.0))[1]
+    sizes = [abs(size) if math.isfinite(size) and size else 1.0 for size in fields.pixdim[1:4]]
+    spacing = tuple(size * factor for size in sizes[:axes])
+    if not fields.qform_code > 0 and not fields.sform_code > 0:
+        return spacing, (0.0,) * axes, _cut((1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0), axes)
+    if _itk_prefers_sform(fields):
+        affine = fields.sform
+    elif fields.qform_code > 0:
+        affine = _qform(fields)
+    else:
+        direction = geometry.direction_of(fields.sform)
+        faults.append(("direction-not-orthonormal", f"sform {geometry.skew(direction):.2g}" if direction else "sform"))
+        return spacing, (), ()
+    direction, origin = geometry.to_lps(geometry.direction_of(affine) or (), [row[3] * factor for row in affine])
+    return spacing, origin[:axes], _cut(direction, axes)
+
+
+def _itk_prefers_sform(fields: _Fields) -> bool:
+    if not (fields.sform_code == 1 or (fields.sform_code > 0 and not fields.qform_code > 0)):
+        return False
+    direction = geometry.direction_of(fields.sform)
+    return direction is not None and geometry.skew(direction) < geometry.SKEW
+
+
+def _cut(direction: tuple[float, ...], axes: int) -> tuple[float, ...]:
+    """Return the direction of the first axes; ITK makes the columns of a 2D image unit vectors again."""
+    if axes == 3 or not direction:
+        return direction
+    columns = [[direction[row * 3 + column] for row in range(axes)] for column in range(axes)]
+    sizes = [math.hypot(*column) or 1.0 for column in columns]
+    return tuple(columns[column][row] / sizes[column] for row in range(axes) for column in range(axes))
+
+
+def _nibabel_grid(fields: _Fields, faults: list[Fault]) -> _Grid:  # noqa: ARG001 - nibabel refuses no direction
+    """Return spacing, origin and direction as nibabel has them, in RAS (nibabel.nifti1, get_best_affine)."""
+    sizes = tuple(abs(size) or 1.0 for size in fields.pixdim[1 : min(3, fields.dim[0]) + 1])
+    if fields.sform_code > 0:
+        affine = fields.sform
+    elif fields.qform_code > 0:
+        affine = _qform(fields)
+    else:
+        x, y, z = (*sizes, 1.0, 1.0)[:3]
+        centre = [(length - 1) / 2 for length in fields.dim[1:4]]
+        affine = ((-x, 0.0, 0.0, x * centre[0]), (0.0, y, 0.0, -y * centre[1]), (0.0, 0.0, z, -z * centre[2]))
+    direction = geometry.direction_of(affine) or ()
+    return sizes, tuple(row[3] for row in affine), direction
+
+
+def _qform(fields: _Fields) -> geometry.Matrix:
+    """Return the affine of the quaternion (nifti1.h, method 2; nifti1_io.c, nifti_quatern_to_mat44)."""
+    b, c, d = fields.quaternion
+    square = 1.0 - (b * b + c * c + d * d)
+    if square < 1e-7:
+        norm = math.sqrt(b * b + c * c + d * d) or 1.0
+        a, b, c, d = 0.0, b / norm, c / norm, d / norm
+    else:
+        a = math.sqrt(square)
+    x, y, z = (abs(size) if math.isfinite(size) and size else 1.0 for size in fields.pixdim[1:4])
+    z = -z if fields.pixdim[0] < 0 else z
+    return (
+        ((a * a + b * b - c * c - d * d) * x, 2 * (b * c - a * d) * y, 2 * (b * d + a * c) * z, fields.qoffset[0]),
+        (2 * (b * c + a * d) * x, (a * a + c * c - b * b - d * d) * y, 2 * (c * d - a * b) * z, fields.qoffset[1]),
+        (2 * (b * d - a * c) * x, 2 * (c * d + a * b) * y, (a * a + d * d - c * c - b * b) * z, fields.qoffset[2]),
+    )

@@ -1,0 +1,83 @@
+"""Where voxels lie: affines, orthonormality, and the comparisons that nnU-Net makes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Matrix = tuple[tuple[float, ...], ...]
+"""Rows of a 3 x 4 affine, in mm and RAS as NIfTI writes it."""
+
+SKEW = 1e-4
+"""ITK takes directions for orthonormal when M times its transpose differs less from the identity
+(itkNiftiImageIO.cxx, SetImageIOOrientationFromNIfTI)."""
+
+
+def lengths(affine: Matrix) -> tuple[float, float, float]:
+    """Return the lengths of the columns: the voxel size that an affine stands for."""
+    (a, b, c, _), (d, e, f, _), (g, h, i, _) = affine
+    return math.hypot(a, d, g), math.hypot(b, e, h), math.hypot(c, f, i)
+
+
+def direction_of(affine: Matrix) -> tuple[float, ...] | None:
+    """Return the direction cosines row by row, in the axes of the affine; None when a column has no length."""
+    x, y, z = lengths(affine)
+    if not (0 < x < math.inf and 0 < y < math.inf and 0 < z < math.inf):
+        return None
+    (a, b, c, _), (d, e, f, _), (g, h, i, _) = affine
+    return a / x, b / y, c / z, d / x, e / y, f / z, g / x, h / y, i / z
+
+
+def skew(direction: Sequence[float]) -> float:
+    """Return how far a 3 x 3 matrix is from an orthonormal one: the greatest entry of M times its transpose, less 1."""
+    a, b, c, d, e, f, g, h, i = direction
+    return max(
+        abs(a * a + b * b + c * c - 1),
+        abs(d * d + e * e + f * f - 1),
+        abs(g * g + h * h + i * i - 1),
+        abs(a * d + b * e + c * f),
+        abs(a * g + b * h + c * i),
+        abs(d * g + e * h + f * i),
+    )
+
+
+def apart(one: Matrix, other: Matrix, shape: Sequence[int]) -> float:
+    """Return an upper bound, at most 3 times too high, of the distance at which two affines place one voxel, in mm."""
+    x, y, z = (length - 1 for length in shape)
+    return math.hypot(
+        *(
+            abs(p[0] - q[0]) * x + abs(p[1] - q[1]) * y + abs(p[2] - q[2]) * z + abs(p[3] - q[3])
+            for p, q in zip(one, other, strict=True)
+        )
+    )
+
+
+def to_lps(direction: Sequence[float], origin: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Turn NIfTI's axes (right, anterior, superior) into ITK's (left, posterior, superior)."""
+    turned = (*(-value for value in direction[0:6]), *direction[6:9])
+    return tuple(value + 0.0 for value in turned), (-origin[0] + 0.0, -origin[1] + 0.0, origin[2])
+
+
+def are_close(found: Sequence[float], wanted: Sequence[float]) -> bool:
+    """Compare as numpy.allclose(found, wanted) does, which nnU-Net's verification uses for spacing and origin."""
+    return len(found) == len(wanted) and all(
+        abs(a - b) <= 1e-8 + 1e-5 * abs(b) for a, b in zip(found, wanted, strict=True)
+    )
+
+
+def orientation_of(direction: Sequence[float]) -> str:
+    """Name the axes by where they point to most: "LPS" for an ITK image along the axes of the patient."""
+    if len(direction) != 9:
+        return ""
+    letters = ("LR", "PA", "SI")
+    found = ""
+    for axis in range(3):
+        column = [direction[row * 3 + axis] for row in range(3)]
+        row = max(range(3), key=lambda index: abs(column[index]))
+        found += letters[row][column[row] < 0]
+    return found
+
+
+def distance(found: Sequence[float], wanted: Sequence[float]) -> float:
+    """Return the distance of two points."""
+    return math.dist(found, wanted) if len(found) == len(wanted) else math.inf

@@ -1,0 +1,386 @@
+"""Which files of a raw dataset belong to which case, by the rules of nnU-Net, and what falls outside of them.
+
+nnU-Net takes every file that ends in file_ending, cuts the ending and five characters (_0000) off, and calls the rest a
+case (nnunetv2/utilities/utils.py, get_identifiers_from_splitted_dataset_folder). So a name that is only slightly wrong
+becomes another case, or none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nnunet_doctor.probes.raw.description import Description, Listed
+from nnunet_doctor.probes.raw.examine import FORMATS, ending_of
+from nnunet_doctor.probes.raw.source import kind_of
+
+IMAGES, LABELS, TEST = "imagesTr", "labelsTr", "imagesTs"
+
+FLAT = (".png", ".bmp", ".tif", ".tiff")
+"""Formats whose files may hold several channels (RGB), so that names alone do not tell how many there are."""
+
+FOREIGN = {*FORMATS, ".jpg", ".jpeg", ".dcm", ".nii.bz2", ".hdr", ".img", ".mhd", ".nhdr", ".npy", ".npz", ".gif"}
+"""Endings of images; what has another one (README.md, Thumbs.db, CASE.json) is nobody's mistake."""
+
+FOLDS = 5
+MOST_LETTERS = 100
+_FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')
+
+Found = dict[str, list[tuple[str, str]]]
+"""Subjects and particulars by id of check."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case: the files of its channels by number, and its label; paths relative to the dataset, or absolute."""
+
+    id: str
+    images: Mapping[int, str]
+    label: str | None
+
+
+@dataclass
+class Structure:
+    """The cases of a dataset and what is wrong with names and folders.
+
+    Attributes:
+        cases: In the order of their ids.
+        found: Faults by id of check.
+        stats: (size, mtime in ns, inode) of each file of a case, by its path.
+        endings: How many files there are of each ending of imagesTr.
+    """
+
+    cases: list[Case] = field(default_factory=list)
+    found: Found = field(default_factory=dict)
+    stats: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    endings: dict[str, int] = field(default_factory=dict)
+
+    def add(self, id: str, subject: str, message: str = "") -> None:
+        """Note a fault."""
+        self.found.setdefault(id, []).append((subject, message))
+
+    def note(self, entry: _Entry) -> None:
+        """Remember size, time and inode of a file of a case."""
+        if entry.status is not None:
+            self.stats[entry.path] = entry.status
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """Something in a folder: size, mtime and inode of a regular file, or what it is instead, as a fault."""
+
+    name: str
+    path: str
+    status: tuple[int, int, int] | None
+    fault: tuple[str, str] = ("not-a-file", "")
+
+    @property
+    def is_file(self) -> bool:
+        return self.status is not None
+
+
+def arrange(folder: str, description: Description) -> Structure:
+    """Look at the folders of a dataset."""
+    structure = Structure()
+    if description.listed is not None:
+        _listed_cases(folder, description.listed, structure)
+    else:
+        _folder_cases(folder, description, structure)
+    _awkward_ids(structure)
+    if structure.cases and sum(case.label is not None for case in structure.cases) < FOLDS:
+        structure.add("cases-few", IMAGES, f"{len(structure.cases)}")
+    return structure
+
+
+def arrange_images(folder: str, ending: str, channels: int | None) -> Structure:
+    """Look at a folder of images to predict: the same names, no labels."""
+    structure = Structure()
+    entries = _entries(folder, "")
+    if entries is None:
+        structure.add("folder-missing", os.path.basename(folder))
+        return structure
+    images = _Images(ending, channels, structure)
+    images.take(entries)
+    structure.cases = [Case(id, files, None) for id, files in sorted(images.cases.items())]
+    if not structure.cases:
+        structure.add("no-cases", ".", _endings_in_words(structure.endings, ending))
+    _awkward_ids(structure)
+    return structure
+
+
+# --- cases that dataset.json lists ---------------------------------------------------------------------------------
+
+
+def _listed_cases(folder: str, listed: Mapping[str, Listed], structure: Structure) -> None:
+    for id, entry in listed.items():
+        images = {number: _resolved(folder, path) for number, path in enumerate(entry.images)}
+        label = _resolved(folder, entry.label)
+        there = {}
+        for written, path in zip((*entry.images, entry.label), (*images.values(), label), strict=True):
+            there[path] = _note_listed(folder, path, written, id, structure)
+        found = {number: path for number, path in images.items() if there[path]}
+        if found:
+            structure.cases.append(Case(id, found, label if there[label] else None))
+    if not structure.cases:
+        structure.add("no-cases", "dataset.json", "dataset")
+
+
+def _resolved(folder: str, path: str) -> str:
+    """Follow nnU-Net: variables are expanded, relative paths start at the dataset."""
+    expanded = os.path.expandvars(path)
+    whole = os.path.abspath(os.path.join(folder, expanded))
+    inside = os.path.relpath(whole, folder) if os.path.splitdrive(whole)[0] == os.path.splitdrive(folder)[0] else whole
+    return whole.replace(os.sep, "/") if inside.startswith("..") else inside.replace(os.sep, "/")
+
+
+def _note_listed(folder: str, path: str, written: str, id: str, structure: Structure) -> bool:
+    whole = os.path.join(folder, path)
+    try:
+        status = os.stat(whole)
+    except (OSError, ValueError):
+        is_link = "\0" not in whole and os.path.islink(whole)
+        structure.add("broken-link" if is_link else "json-path", path, written if is_link else id)
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        structure.add("not-a-file", path, kind_of(status.st_mode))
+        return False
+    structure.stats[path] = (status.st_size, status.st_mtime_ns, status.st_ino)
+    return True
+
+
+# --- cases by the names of files -----------------------------------------------------------------------------------
+
+
+def _folder_cases(folder: str, description: Description, structure: Structure) -> None:
+    images_there, labels_there = _entries(folder, IMAGES), _entries(folder, LABELS)
+    for name, there in ((IMAGES, images_there), (LABELS, labels_there)):
+        if there is None:
+            structure.add("folder-missing", name, _similar_folder(folder, name))
+    ending = description.file_ending or _most_common_ending(images_there or [])
+    channels = len(description.channels) if description.channels is not None else None
+    images = _Images(ending, channels, structure)
+    images.take(images_there or [])
+    labels = _Labels(ending, images, structure)
+    labels.take(labels_there or [])
+    structure.cases = [Case(id, files, labels.files.get(id)) for id, files in sorted(images.cases.items())]
+    if labels_there is not None:
+        for case in structure.cases:
+            if case.label is None and case.id not in labels.spoilt:
+                structure.add("label-missing", f"{LABELS}/{case.id}{ending}")
+    if images_there is not None and not structure.cases:
+        structure.add("no-cases", IMAGES, _endings_in_words(structure.endings, ending))
+    _compare_numbers(description, images, structure)
+    _test_images(folder, ending, channels, structure)
+
+
+def _entries(folder: str, name: str) -> list[_Entry] | None:
+    """List a folder by name; None when it is not there or is none."""
+    try:
+        with os.scandir(os.path.join(folder, name)) as found:
+            prefix = f"{name}/" if name else ""
+            entries = [_entry(entry, prefix + entry.name) for entry in found]
+    except OSError:
+        return None
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def _entry(entry: os.DirEntry[str], path: str) -> _Entry:
+    try:
+        status = entry.stat()
+    except OSError:  # a link to nothing, or a loop of links
+        try:
+            target = os.fsencode(os.readlink(entry.path)).decode("utf-8", "backslashreplace")
+        except OSError as error:
+            return _Entry(entry.name, path, None, ("not-a-file", str(error.strerror)))
+        return _Entry(entry.name, path, None, ("broken-link", f"-> {target}"))
+    if not stat.S_ISREG(status.st_mode):
+        return _Entry(entry.name, path, None, ("not-a-file", kind_of(status.st_mode)))
+    return _Entry(entry.name, path, (status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+class _Images:
+    """Sorts the files of imagesTr into cases and channels."""
+
+    def __init__(self, ending: str, channels: int | None, structure: Structure) -> None:
+        self.ending, self.channels, self.structure = ending, channels, structure
+        self.cases: dict[str, dict[int, str]] = {}
+        self.spoilt: set[str] = set()
+        """Ids of cases whose image is there, but not as nnU-Net wants it; their labels are no orphans."""
+        self.counted: set[str] = set()
+        """What nnU-Net would call cases."""
+        self.pattern = re.compile(rf"(?P<case>.+)_(?P<channel>\d{{4}}){re.escape(ending)}", re.DOTALL)
+
+    def take(self, entries: Iterable[_Entry]) -> None:
+        names = set()
+        for entry in entries:
+            names.add(entry.name)
+            self._take(entry)
+        for entry in entries:
+            if self.ending == ".nii.gz" and entry.name.endswith(".nii") and entry.name + ".gz" in names:
+                self.structure.add("nii-beside-gz", entry.path + ".gz", entry.path)
+        self._channels()
+
+    def _take(self, entry: _Entry) -> None:
+        name, structure = entry.name, self.structure
+        kind = ending_of(name)
+        if entry.is_file and kind in FOREIGN:
+            structure.endings[kind] = structure.endings.get(kind, 0) + 1
+        if not name.endswith(self.ending):
+            if kind in FOREIGN and not name.startswith(".") and not self._is_beside(name):
+                structure.add("wrong-file-ending", entry.path, name[len(name) - len(kind) :])
+                self.spoilt.add(_without_channel(name[: len(name) - len(kind)]))
+            return
+        if entry.is_file:
+            self.counted.add(name[: -len(self.ending) - 5])
+        if name.startswith("."):
+            if entry.is_file:
+                structure.add("hidden-file", entry.path)
+            return
+        match = self.pattern.fullmatch(name)
+        if not entry.is_file:
+            self.spoilt.add(match["case"] if match else _without_channel(name[: -len(self.ending)]))
+            structure.add(entry.fault[0], entry.path, entry.fault[1])
+        elif match is None:
+            structure.add("bad-image-name", entry.path)
+            self.spoilt.add(_without_channel(name[: -len(self.ending)]))
+        else:
+            self.cases.setdefault(match["case"], {})[int(match["channel"])] = entry.path
+            structure.note(entry)
+
+    def _is_beside(self, name: str) -> bool:
+        """A .nii beside a .nii.gz of the same name is a finding of its own."""
+        return self.ending == ".nii.gz" and name.endswith(".nii")
+
+    def _channels(self) -> None:
+        for id, files in self.cases.items():
+            count = self.channels
+            if count is None:
+                continue
+            if self.ending.lower() in FLAT:
+                # one file may hold all channels; only a hole in the numbers is sure
+                count = max(files) + 1 if max(files) < count else count
+            for channel in range(count):
+                if channel not in files and id not in self.spoilt:
+                    path = next(iter(files.values()))
+                    missing = f"{path[: -len(self.ending) - 4]}{channel:04d}{self.ending}"
+                    if self.ending.lower() not in FLAT or channel < max(files):
+                        self.structure.add("channel-missing", missing)
+            for channel, path in files.items():
+                if channel >= (self.channels or 0):
+                    self.structure.add("channel-extra", path, f"{channel:04d}")
+
+
+def _without_channel(stem: str) -> str:
+    """Cut off what was probably meant as the number of a channel."""
+    return re.sub(r"_\d+$", "", stem)
+
+
+class _Labels:
+    """Sorts the files of labelsTr to the cases."""
+
+    def __init__(self, ending: str, images: _Images, structure: Structure) -> None:
+        self.ending, self.images, self.structure = ending, images, structure
+        self.files: dict[str, str] = {}
+        self.spoilt: set[str] = set()
+        """Cases whose label is there, but not as nnU-Net wants it."""
+
+    def take(self, entries: Iterable[_Entry]) -> None:
+        for entry in entries:
+            self._take(entry)
+
+    def _take(self, entry: _Entry) -> None:
+        name, structure = entry.name, self.structure
+        kind = ending_of(name)
+        if not name.endswith(self.ending):
+            if kind in FOREIGN and not name.startswith("."):
+                structure.add("wrong-file-ending", entry.path, name[len(name) - len(kind) :])
+                self.spoilt.add(name[: len(name) - len(kind)])
+            return
+        id = name[: -len(self.ending)]
+        if name.startswith("."):
+            if entry.is_file:
+                structure.add("hidden-file", entry.path)
+        elif not entry.is_file:
+            self.spoilt.add(id)
+            structure.add(entry.fault[0], entry.path, entry.fault[1])
+        elif id in self.images.cases:
+            self.files[id] = entry.path
+            structure.note(entry)
+        elif re.fullmatch(r".+_\d{4}", id) and (id[:-5] in self.images.cases or id[:-5] in self.images.spoilt):
+            structure.add("bad-image-name", entry.path)
+            self.spoilt.add(id[:-5])
+        elif id not in self.images.spoilt and _without_channel(id) not in self.images.spoilt:
+            structure.add("label-orphan", entry.path)
+
+
+def _similar_folder(folder: str, wanted: str) -> str:
+    try:
+        with os.scandir(folder) as found:
+            names = sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
+    except OSError:
+        return ""
+    stem = wanted[:-2].rstrip("s").lower()
+    return ", ".join(name for name in names if name.lower().startswith(stem) and name not in (IMAGES, LABELS, TEST))
+
+
+def _most_common_ending(entries: Iterable[_Entry]) -> str:
+    """What file_ending should have said."""
+    kinds = [ending_of(entry.name) for entry in entries if entry.is_file and not entry.name.startswith(".")]
+    known = [kind for kind in kinds if kind in FORMATS]
+    return max(set(known), key=lambda kind: (known.count(kind), kind)) if known else ".nii.gz"
+
+
+def _endings_in_words(endings: Mapping[str, int], wanted: str) -> str:
+    there = ", ".join(f"{count} x {kind}" for kind, count in sorted(endings.items()))
+    return f"{there}; file_ending {wanted}" if there else f"file_ending {wanted}"
+
+
+def _compare_numbers(description: Description, images: _Images, structure: Structure) -> None:
+    """Compare numTraining with the cases; what is wrong with names is said there and not again here."""
+    wanted, cases = description.cases, len(structure.cases)
+    if wanted is None or wanted == cases or not cases:
+        return
+    meant = cases + len(images.spoilt - set(images.cases))
+    if wanted == meant:
+        return
+    structure.add("num-training", "dataset.json", f"numTraining {wanted}; {cases} cases")
+
+
+def _test_images(folder: str, ending: str, channels: int | None, structure: Structure) -> None:
+    entries = _entries(folder, TEST)
+    if not entries:
+        return
+    apart = Structure()
+    images = _Images(ending, channels, apart)
+    images.take(entries)
+    for id, items in apart.found.items():
+        for subject, message in items:
+            structure.add("test-images", subject, f"{id}: {message}" if message else id)
+
+
+def _awkward_ids(structure: Structure) -> None:
+    by_form: dict[str, str] = {}
+    for case in structure.cases:
+        why = _awkwardness(case.id)
+        path = next(iter(case.images.values()))
+        if why:
+            structure.add("id-awkward", path, why)
+        form = unicodedata.normalize("NFC", case.id).casefold() if not case.id.isascii() else case.id.lower()
+        first = by_form.setdefault(form, path)
+        if first != path:
+            structure.add("id-collision", path, first)
+
+
+def _awkwardness(id: str) -> str:
+    if id != id.strip() or id.endswith("."):
+        return "blank or dot at an end"
+    forbidden = _FORBIDDEN.search(id)
+    if forbidden:
+        return f"{forbidden.group()!r}"
+    if any("\ud800" <= letter <= "\udfff" for letter in id):
+        return "not UTF-8"
+    return f"{len(id)} letters" if len(id) > MOST_LETTERS else ""

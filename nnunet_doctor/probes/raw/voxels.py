@@ -1,0 +1,226 @@
+"""What the voxels of a file are: which values, how often, and what is no number.
+
+Three ways to the same answer. Labels of one byte are counted with methods of ``bytes``, which take several GB/s and
+need no NumPy (a tenth of a second to import). A few voxels are looked at one by one. All others go through NumPy.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from nnunet_doctor.probes.raw.record import Tally
+
+MOST_VALUES = 1024
+"""A label map with more distinct values is none; no more are counted."""
+
+FEW_BYTES = 512 * 1024
+"""Up to here to look at voxels one by one is faster than to import NumPy."""
+
+MANY_BYTE_VALUES = 16
+"""From here on NumPy counts bytes faster."""
+
+WIDE = 65536
+"""Up to this range of whole numbers they are counted in one pass with a table."""
+
+EXACT = 2**53
+"""Below it whole numbers are exact in every type."""
+
+_STEP = 32 * 1024
+_ZEROS = bytes(1024 * 1024)
+
+_CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
+
+
+class _Counting(Protocol):
+    def add(self, piece: bytes) -> None: ...
+
+    def result(self) -> Tally: ...
+
+
+def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tuple[Tally, int]:
+    """Look at all voxels of a file.
+
+    Args:
+        pieces: The voxels as stored, whole values in each piece.
+        dtype: As in a header: byte order, kind and size.
+        size: Bytes of all voxels, for the choice of the way.
+        counts: Whether distinct values are counted (labels); otherwise only range, NaN and infinity.
+
+    Returns:
+        What was found, and the bytes that were looked at.
+
+    Raises:
+        DamageError: The pieces end with it.
+    """
+    counting: _Counting = _way(dtype, size, counts=counts)
+    done = 0
+    for piece in pieces:
+        if isinstance(counting, _Bytes) and counting.has_many:
+            counting = _Numpy(dtype, counts=True, so_far=counting.found)
+        counting.add(piece)
+        done += len(piece)
+    return counting.result(), done
+
+
+def _way(dtype: str, size: int, *, counts: bool) -> _Counting:
+    if counts and dtype[1:] == "u1":
+        return _Bytes()
+    if size <= FEW_BYTES and "numpy" not in sys.modules:
+        return _OneByOne(dtype, counts=counts)
+    return _Numpy(dtype, counts=counts)
+
+
+class _Bytes:
+    """Counts unsigned bytes: what is all zero is compared at once, the rest in pieces that fit the cache."""
+
+    def __init__(self) -> None:
+        self.found: dict[float, int] = {}
+
+    @property
+    def has_many(self) -> bool:
+        return len(self.found) > MANY_BYTE_VALUES
+
+    def add(self, piece: bytes) -> None:
+        found = self.found
+        for start in range(0, len(piece), len(_ZEROS)):
+            block = piece[start : start + len(_ZEROS)] if len(piece) > len(_ZEROS) else piece
+            if block == (_ZEROS if len(block) == len(_ZEROS) else _ZEROS[: len(block)]):
+                found[0] = found.get(0, 0) + len(block)
+                continue
+            for at in range(0, len(block), _STEP):
+                rest = block[at : at + _STEP]
+                if rest == (_ZEROS[:_STEP] if len(rest) == _STEP else _ZEROS[: len(rest)]):
+                    found[0] = found.get(0, 0) + len(rest)
+                    continue
+                while rest:
+                    value = rest[0]
+                    left = rest.translate(None, bytes((value,)))
+                    found[value] = found.get(value, 0) + len(rest) - len(left)
+                    rest = left
+
+    def result(self) -> Tally:
+        values = sorted(self.found.items())
+        if not values:
+            return Tally()
+        return Tally(values=values, lowest=values[0][0], highest=values[-1][0])
+
+
+class _OneByOne:
+    """Looks at every voxel with Python's own numbers."""
+
+    def __init__(self, dtype: str, *, counts: bool) -> None:
+        self.code, self.counts = _CODES[dtype[1:]], counts
+        self.swaps = dtype[0] == (">" if sys.byteorder == "little" else "<")
+        self.found: Counter[float] = Counter()
+
+    def add(self, piece: bytes) -> None:
+        numbers = array(self.code)
+        numbers.frombytes(piece)
+        if self.swaps:
+            numbers.byteswap()
+        self.found.update(numbers)
+
+    def result(self) -> Tally:
+        finite = {value: count for value, count in self.found.items() if math.isfinite(value)}
+        values = sorted(finite.items())
+        return Tally(
+            values=values[:MOST_VALUES] if self.counts else [],
+            distinct_over=self.counts and len(values) > MOST_VALUES,
+            lowest=values[0][0] if values else None,
+            highest=values[-1][0] if values else None,
+            # every NaN that is made anew is a key of its own
+            nans=sum(count for value, count in self.found.items() if math.isnan(value)),
+            infs=sum(count for value, count in self.found.items() if math.isinf(value)),
+            fractions=sum(count for value, count in values if not float(value).is_integer()) if self.counts else 0,
+        )
+
+
+class _Numpy:
+    """Looks at voxels in bulk."""
+
+    def __init__(self, dtype: str, *, counts: bool, so_far: dict[float, int] | None = None) -> None:
+        self.np = load_numpy()
+        self.dtype, self.counts = self.np.dtype(dtype), counts
+        self.is_float = dtype[1] == "f"
+        self.found: dict[float, int] = dict(so_far or {})
+        self.lowest: float = min(self.found, default=math.inf)
+        self.highest: float = max(self.found, default=-math.inf)
+        self.nans = self.infs = self.fractions = 0
+        self.over = False
+
+    def add(self, piece: bytes) -> None:
+        numbers = self.np.frombuffer(piece, self.dtype)
+        if self.counts and piece == _ZEROS[: len(piece)]:
+            self.found[0] = self.found.get(0, 0) + numbers.size
+            self._widen(0, 0)
+            return
+        lowest, highest = numbers.min(), numbers.max()
+        if self.is_float and not (math.isfinite(lowest) and math.isfinite(highest)):
+            finite = self.np.isfinite(numbers)
+            nans = int(self.np.count_nonzero(self.np.isnan(numbers)))
+            self.nans += nans
+            self.infs += numbers.size - int(self.np.count_nonzero(finite)) - nans
+            numbers = numbers[finite]
+            if not numbers.size:
+                return
+            lowest, highest = numbers.min(), numbers.max()
+        self._widen(lowest.item(), highest.item())
+        if self.counts and not self.over:
+            self._count(numbers, lowest.item(), highest.item())
+
+    def _widen(self, lowest: float, highest: float) -> None:
+        self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
+
+    def _count(self, numbers: Any, lowest: float, highest: float) -> None:
+        if self.is_float:
+            whole = numbers == self.np.floor(numbers)
+            fractions = numbers.size - int(self.np.count_nonzero(whole))
+            self.fractions += fractions
+            if fractions:
+                self._add_up(*self.np.unique(numbers, return_counts=True))
+                return
+        if highest - lowest < WIDE and abs(lowest) < EXACT:
+            table = self.np.bincount(numbers.astype(self.np.int64) - int(lowest))
+            (used,) = self.np.nonzero(table)
+            self._add_up(used + int(lowest), table[used])
+        else:
+            self._add_up(*self.np.unique(numbers, return_counts=True))
+
+    def _add_up(self, values: Any, counts: Any) -> None:
+        for value, count in zip(values[: MOST_VALUES + 1].tolist(), counts[: MOST_VALUES + 1].tolist(), strict=True):
+            self.found[value] = self.found.get(value, 0) + count
+        self.over = len(self.found) > MOST_VALUES
+
+    def result(self) -> Tally:
+        return Tally(
+            values=sorted(self.found.items())[:MOST_VALUES] if self.counts else [],
+            distinct_over=self.over,
+            lowest=self.lowest if math.isfinite(self.lowest) else None,
+            highest=self.highest if math.isfinite(self.highest) else None,
+            nans=self.nans,
+            infs=self.infs,
+            fractions=self.fractions,
+        )
+
+
+def load_numpy() -> Any:
+    """Import NumPy without the threads of its linear algebra, which are not used and take as long to start."""
+    if "numpy" not in sys.modules:
+        import os
+
+        name = "OPENBLAS_NUM_THREADS"
+        had = os.environ.get(name)
+        os.environ[name] = "1"
+        try:
+            import numpy as np  # noqa: F401
+        finally:
+            if had is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = had
+    return sys.modules["numpy"]

@@ -32,6 +32,15 @@ class DatasetFacts:
     channels: int | None | Unknown = fact("number of channel_names of dataset.json")
     labels: int | None | Unknown = fact("number of labels of dataset.json, background included")
 
+    surveyed: str | None | Unknown = fact("how deep the raw dataset was looked into: quick, default or deep")
+    survey_interrupted: bool | None | Unknown = fact("whether the survey was interrupted by the user")
+    reader: str | None | Unknown = fact("class of nnunetv2/imageio that reads the images")
+    cases: int | None | Unknown = fact("cases that there are by nnU-Net's rules of names")
+    files: int | None | Unknown = fact("files that were looked into")
+    decoded_gib: float | None | Unknown = fact("voxels that were decoded, in GiB")
+    predict_input: str | None | Unknown = fact("folder of images to predict, when such a one was surveyed")
+    model: str | None | Unknown = fact("model or dataset that the images to predict are compared with")
+
     # what a survey of the raw dataset finds: one list for each check of area dataset, named as its id
     folder_missing: tuple[Detail, ...] | None | Unknown = fact(
         "imagesTr or labelsTr when it is not there, with what is there instead"
@@ -134,6 +143,12 @@ class DatasetFacts:
     spacing_outlier: tuple[Detail, ...] | None | Unknown = fact("images whose spacing is far from the median")
     shape_outlier: tuple[Detail, ...] | None | Unknown = fact("images whose size is far from the median")
     orientation_mixed: tuple[Detail, ...] | None | Unknown = fact("images with another axis orientation than most")
+    input_spacing: tuple[Detail, ...] | None | Unknown = fact(
+        "images to predict whose spacing is outside of what the model was trained on"
+    )
+    input_orientation: tuple[Detail, ...] | None | Unknown = fact(
+        "images to predict whose axes lie otherwise than those that the model was trained on"
+    )
     cases_few: tuple[Detail, ...] | None | Unknown = fact("imagesTr when it holds too few cases for five folds")
     test_images: tuple[Detail, ...] | None | Unknown = fact("files of imagesTs that prediction does not take")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,27 @@ from nnunet_doctor.request import Request
 
 if TYPE_CHECKING:
     from nnunet_doctor.facts import Observed
+    from nnunet_doctor.probes.raw.record import Depth
+    from nnunet_doctor.probes.raw.survey import Progress
+
+
+@dataclass(frozen=True)
+class RawLook:
+    """How to look at the raw dataset, or at images to predict.
+
+    Attributes:
+        depth: quick, default or deep; None looks at names and dataset.json only.
+        caches: Whether what is known of unchanged files is used and kept.
+        progress: Who hears of the progress.
+        predict_input: Folder of images to predict, instead of a dataset.
+        model: What they are for: the folder of a trained model, or a dataset by id, name or folder.
+    """
+
+    depth: Depth | None = None
+    caches: bool = True
+    progress: Callable[[Progress], None] | None = None
+    predict_input: str | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,7 @@ class Context:
         request: What the user means to do.
         quick: Whether to start no torch.
         timeout: Seconds that each probe, and the child in the examined interpreter, may take.
+        raw: How to look at the raw dataset; that takes as long as it takes.
     """
 
     python: Path
@@ -30,6 +52,7 @@ class Context:
     request: Request
     quick: bool = False
     timeout: float = 60.0
+    raw: RawLook = RawLook()
 
 
 @dataclass

@@ -7,13 +7,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.probes.paths import FOLDERS
 from nnunet_doctor.request import Request
+
+if TYPE_CHECKING:
+    from nnunet_doctor.probes.raw.survey import Survey
 
 MOST_JSON_BYTES = 50 * 1024**2
 """A JSON file of nnU-Net is far smaller; a larger one is not read."""
@@ -98,6 +102,92 @@ def look(context: Context) -> Notes:
         plans = _preprocessed(bases["preprocessed"] / found, context.request, notes)
     if "results" in bases:
         _results(bases["results"], found, plans, context.request, notes)
+    return notes
+
+
+# --- the files of the raw dataset ----------------------------------------------------------------------------------
+
+
+def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
+    """Note what a survey of the raw dataset, or of images to predict, finds; see :mod:`nnunet_doctor.probes.raw`.
+
+    It takes as long as it takes, and is stopped by the user only; so it is not one of the probes that ``look`` starts.
+
+    Args:
+        context: Where to look, and how deep.
+        seen: What :func:`look` noted.
+
+    Raises:
+        NoSuchDatasetError: The folder of images to predict, or the model that they are for, does not exist.
+    """
+    from nnunet_doctor.probes.raw import model
+    from nnunet_doctor.probes.raw.survey import Means, survey_dataset, survey_images
+
+    raw = context.raw
+    means = Means(partial(_processors, context.environ), context.environ, caches=raw.caches, progress=raw.progress)
+    if raw.predict_input is None:
+        if not _is_surveyed(context, seen):
+            return Notes()
+        found = survey_dataset(str(seen["dataset.folder"]), raw.depth, means)
+        return _survey_notes(found)
+    if not Path(raw.predict_input).is_dir():
+        raise NoSuchDatasetError(f"--predict-input {raw.predict_input} is not a folder")
+    known = model.find(raw.model or "", context.environ)
+    if known is None:
+        raise NoSuchDatasetError(f"--model {raw.model}: there is no dataset.json of a trained model or of a dataset")
+    found = survey_images(raw.predict_input, raw.depth or "default", known.description, means)
+    model.compare(found, known)
+    notes = _survey_notes(found)
+    notes.see("command line", dataset__predict_input=raw.predict_input, dataset__model=raw.model)
+    return notes
+
+
+def _is_surveyed(context: Context, seen: Mapping[str, Observed]) -> bool:
+    """A training whose preprocessed data are there does not read the raw ones; another layout is to be converted."""
+    planned = context.request.configuration is not None
+    is_ready = seen.get("preprocessed.plans_state") == "ok" and seen.get("preprocessed.data_format") in ("npz", "b2nd")
+    return (
+        seen.get("dataset.resolution") == "found"
+        and isinstance(seen.get("dataset.folder"), str)
+        and seen.get("dataset.layout") not in ("decathlon", "nnunet-v1")
+        and not (planned and is_ready)
+    )
+
+
+def _processors(environ: Mapping[str, str]) -> int:
+    from nnunet_doctor.probes.resources import granted_cpus
+
+    return granted_cpus(environ)[0]
+
+
+_NOT_OF_SURVEY = ("dataset.matches", "dataset.near_misses", "dataset.json_missing_keys")
+FAULTS = {
+    name.removeprefix("dataset.").replace("_", "-"): name
+    for name, info in CATALOGUE.items()
+    if name.startswith("dataset.") and info.is_list_of_details and not info.derived and name not in _NOT_OF_SURVEY
+}
+"""The facts that a survey fills, by the id of the check that asks each."""
+
+
+def _survey_notes(found: Survey) -> Notes:
+    from nnunet_doctor.probes.raw.survey import ABOUT_FILES
+
+    notes = Notes()
+    for id, name in FAULTS.items():
+        details = tuple(Detail(subject, message) for subject, message in found.found.get(id, ()))
+        if not details and id in found.undecided:
+            notes.see("survey", **{name.replace(".", "__"): Unknown(found.undecided[id])})
+        elif details or found.depth is not None or id not in ABOUT_FILES:
+            notes.see("survey", **{name.replace(".", "__"): details})
+    notes.see(
+        "survey",
+        dataset__surveyed=found.depth,
+        dataset__survey_interrupted=not found.is_complete,
+        dataset__reader=found.reader,
+        dataset__cases=len(found.cases),
+        dataset__files=len(found.reports),
+        dataset__decoded_gib=round(found.decoded / 1024**3, 3),
+    )
     return notes
 
 

@@ -127,18 +127,24 @@ def _used(folder: Path, *, v2: bool) -> int:
     return max(0, used - sum(int(row[1]) for row in caches if len(row) == 2 and row[0] == key and row[1].isdigit()))
 
 
-def _cpus(notes: Notes, group: GroupLimits, environ: Mapping[str, str]) -> None:
+def granted_cpus(environ: Mapping[str, str]) -> tuple[int, str | None]:
+    """Return how many processors this process may use, and what limits them; None when it may use all."""
+    return _granted_cpus(group_limits(Path("/")), environ)
+
+
+def _granted_cpus(group: GroupLimits, environ: Mapping[str, str]) -> tuple[int, str | None]:
     machine = os.cpu_count() or 1
     limits = {"affinity": _affinity(), "cgroup": None if group.cpus is None else max(1, math.ceil(group.cpus))}
     asked = environ.get("SLURM_CPUS_PER_TASK", "")
     limits["slurm"] = int(asked) if asked.isdigit() and int(asked) > 0 else None
     granted, name = min(((limit, name) for name, limit in limits.items() if limit), default=(machine, None))
-    notes.see("os.cpu_count()", resources__cpus_machine=machine)
-    notes.see(
-        "affinity, control group, scheduler",
-        resources__cpus=min(granted, machine),
-        resources__cpus_limited_by=name if granted < machine else None,
-    )
+    return min(granted, machine), name if granted < machine else None
+
+
+def _cpus(notes: Notes, group: GroupLimits, environ: Mapping[str, str]) -> None:
+    notes.see("os.cpu_count()", resources__cpus_machine=os.cpu_count() or 1)
+    granted, limited_by = _granted_cpus(group, environ)
+    notes.see("affinity, control group, scheduler", resources__cpus=granted, resources__cpus_limited_by=limited_by)
 
 
 def _affinity() -> int | None:

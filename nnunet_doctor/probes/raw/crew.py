@@ -81,23 +81,25 @@ class _Work:
             self.on_report(number, report)
 
 
-def examine_all(tasks: Sequence[Task], sizes: Sequence[int], processors: int, on_report: OnReport) -> None:
+def examine_all(
+    tasks: Sequence[Task], sizes: Sequence[int], processors: Callable[[], int], on_report: OnReport
+) -> None:
     """Examine all files and hand each report over as it comes.
 
     Args:
         tasks: The files.
         sizes: Bytes of each.
-        processors: How many processes may work, this one included.
+        processors: Tells how many processes may work, this one included; asked when there is work for several.
         on_report: Takes the number of a task and its report; called by one thread at a time.
 
     Raises:
         KeyboardInterrupt: The user has had enough; what was reported until then is reported.
     """
     costs = [seconds_of(task, size) for task, size in zip(tasks, sizes, strict=True)]
+    helpers = min(processors() - 1, len(tasks) - 1) if sum(costs) > WORTH_SECONDS else 0
     # the largest first, so that no process is left alone with it at the end
-    order = sorted(range(len(tasks)), key=lambda number: -costs[number]) if processors > 1 else range(len(tasks))
+    order = sorted(range(len(tasks)), key=lambda number: -costs[number]) if helpers else range(len(tasks))
     work = _Work(tasks, sizes, on_report, deque(order))
-    helpers = min(processors - 1, len(tasks) - 1) if sum(costs) > WORTH_SECONDS else 0
     threads = [threading.Thread(target=_supervise, args=(work,), daemon=True) for _ in range(helpers)]
     ahead = _Ahead(work)
     try:

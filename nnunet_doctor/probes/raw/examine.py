@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_doctor.probes.raw import stream, voxels
 from nnunet_doctor.probes.raw.record import DamageError, Fault, FileReport, Header, Tally, Task
-from nnunet_doctor.probes.raw.source import READ_ERROR, Source
+from nnunet_doctor.probes.raw.source import HEAD_BYTES, READ_ERROR, Source
 
 FORMATS = {
     ".nii.gz": "nifti",
@@ -87,6 +87,15 @@ def _examine(source: Source, task: Task, report: FileReport) -> None:
     elif header.encoding == "gzip" and header.format == "nifti":
         # CRC32 and length of all that is inflated: header and voxels
         report.content = f"gzip {source.read_at(source.size - 8, 8).hex()}"
+    else:
+        report.content = _sample(source)
+
+
+def _sample(source: Source) -> str:
+    """Fingerprint head, middle and end of a file: enough to find those that are worth comparing."""
+    codec: Any = stream.checksums()
+    parts = (source.head, source.read_at(source.size // 2, HEAD_BYTES), source.read_at(max(0, source.size - 64), 64))
+    return f"sample {codec.crc32(b''.join(parts)):08x} {source.size}"
 
 
 def _is_decoded(header: Header, task: Task) -> bool:

@@ -80,15 +80,22 @@ class Survey:
 
 @dataclass(frozen=True)
 class Means:
-    """With what to look: processors, the environment that tells where the cache is, and who hears of the progress."""
+    """With what to look.
 
-    processors: int = 1
+    Attributes:
+        processors: Tells how many may be used; asked only when there is work for several.
+        environ: Environment, which tells where the cache is.
+        caches: Whether the cache is read and written.
+        progress: Who hears of the progress.
+    """
+
+    processors: Callable[[], int] = lambda: 1
     environ: Mapping[str, str] = field(default_factory=dict)
     caches: bool = True
     progress: Callable[[Progress], None] | None = None
 
 
-def survey(folder: str, depth: Depth | None, means: Means) -> Survey:
+def survey_dataset(folder: str, depth: Depth | None, means: Means) -> Survey:
     """Look at a raw dataset.
 
     Args:

@@ -22,10 +22,14 @@ import msgspec
 
 from nnunet_doctor import processes
 from nnunet_doctor.probes.raw.examine import ending_of, examine
+from nnunet_doctor.probes.raw.memory import keep_memory
 from nnunet_doctor.probes.raw.record import FileReport, Task
 
 WORTH_SECONDS = 0.4
 """From this much work on, processes are started."""
+
+LITTLE_SECONDS = 0.05
+"""Less work than this is not worth a preparation."""
 
 BATCH_SECONDS = 0.01
 """Work that is handed over at a time."""
@@ -99,6 +103,8 @@ def examine_all(
     helpers = min(processors() - 1, len(tasks) - 1) if sum(costs) > WORTH_SECONDS else 0
     # the largest first, so that no process is left alone with it at the end
     order = sorted(range(len(tasks)), key=lambda number: -costs[number]) if helpers else range(len(tasks))
+    if sum(costs) > LITTLE_SECONDS:
+        keep_memory()
     work = _Work(tasks, sizes, on_report, deque(order))
     threads = [threading.Thread(target=_supervise, args=(work,), daemon=True) for _ in range(helpers)]
     ahead = _Ahead(work)

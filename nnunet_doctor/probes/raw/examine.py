@@ -45,13 +45,13 @@ def examine(task: Task) -> FileReport:
     try:
         source = Source(task.path)
     except DamageError as error:
-        report.faults.append(error.fault)
+        report.faults += error.faults
         report.stable = False
         return report
     try:
         _examine(source, task, report)
     except DamageError as error:
-        report.faults.append(error.fault)
+        report.faults += error.faults
     except MemoryError:
         report.faults.append(("undecoded", "not enough memory"))
         report.stable = False

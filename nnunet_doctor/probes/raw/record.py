@@ -28,13 +28,13 @@ class DamageError(Exception):
     """A file cannot be read any further.
 
     Attributes:
-        fault: Id of the check that says so, and the particulars.
+        faults: Ids of the checks that say so, with the particulars; mostly one.
     """
 
-    def __init__(self, id: str, message: str) -> None:
+    def __init__(self, id: str, message: str, *also: Fault) -> None:
         """Keep id and particulars as a fault."""
         super().__init__(f"{id}: {message}")
-        self.fault: Fault = (id, message)
+        self.faults: tuple[Fault, ...] = ((id, message), *also)
 
 
 class Header(msgspec.Struct, array_like=True, frozen=True):

@@ -19,7 +19,14 @@ INPUT_BYTES = 128 * 1024
 """What is handed to the decoder at a time: it copies the rest of its input at every call."""
 
 REPETITIVE = 30
-"""From this ratio of compression on, zlib-ng is faster (labels); below, ISA-L (images)."""
+"""From this ratio of compression on, zlib-ng is always faster (labels)."""
+
+NOISY = 4
+"""Up to this ratio ISA-L is always faster (CT); in between (MR) only what was compressed with the fastest level, as
+nibabel does and SimpleITK does not, which the gzip header tells. Measured, see tests/bench/bench_dataset.py."""
+
+_FLAGS_AT, _FASTEST = 8, 4
+"""XFL of RFC 1952."""
 
 Wrapper = Literal["gzip", "zlib"]
 
@@ -45,7 +52,8 @@ def inflate(
             follows it.
     """
     feed = _Feed(source, start, source.size if end is None else end)
-    codec = _codec(expected / max(1, feed.left))
+    is_fastest = wrapper == "gzip" and source.read_at(start + _FLAGS_AT, 1) == bytes((_FASTEST,))
+    codec = _codec(expected / max(1, feed.left), is_fastest=is_fastest)
     produced = 0
     while True:
         for piece in _member(feed, codec, wrapper, produced):
@@ -131,9 +139,10 @@ def _plain(error: Exception) -> str:
     return text.rpartition(": ")[2] if ": " in text else text
 
 
-def _codec(ratio: float) -> Any:
+def _codec(ratio: float, *, is_fastest: bool = False) -> Any:
     """Return the fastest decoder for a ratio of compression that is installed."""
-    for name in ("zlib_ng", "isal") if ratio > REPETITIVE else ("isal", "zlib_ng"):
+    prefers_isal = ratio <= NOISY or (is_fastest and ratio <= REPETITIVE)
+    for name in ("isal", "zlib_ng") if prefers_isal else ("zlib_ng", "isal"):
         codec = _load(name)
         if codec is not None:
             return codec

@@ -383,4 +383,7 @@ def _awkwardness(id: str) -> str:
         return f"{forbidden.group()!r}"
     if any("\ud800" <= letter <= "\udfff" for letter in id):
         return "not UTF-8"
+    if id.endswith("_seg"):
+        # nnUNetDatasetBlosc2.get_identifiers takes CASE_seg.b2nd for the segmentation of CASE and drops the case
+        return "ends in _seg"
     return f"{len(id)} letters" if len(id) > MOST_LETTERS else ""

@@ -138,7 +138,7 @@ def _description(folder: str, structure: Structure) -> Description:
         with open(path, "rb") as file:
             return understand(file.read(MOST_JSON_BYTES + 1))
     except OSError as error:
-        structure.add("json-syntax", "dataset.json", str(error.strerror or error))
+        structure.add("unreadable", "dataset.json", f"read error: {error.strerror or error}")
     return Description()
 
 

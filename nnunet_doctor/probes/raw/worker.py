@@ -11,11 +11,13 @@ import sys
 import msgspec
 
 from nnunet_doctor.probes.raw.examine import examine
+from nnunet_doctor.probes.raw.memory import keep_memory
 from nnunet_doctor.probes.raw.record import Task
 
 
 def main() -> None:
     """Answer until the input ends."""
+    keep_memory()
     answers = sys.stdout.buffer
     encode = msgspec.json.encode
     for line in sys.stdin.buffer:

@@ -87,8 +87,11 @@ def read_header(source: Source, reader: str) -> Header:
         DamageError: It is none, it is damaged, or the reader refuses it.
     """
     compressed = is_gzip(source)
-    if compressed != source.path.lower().endswith(".gz"):
-        raise _misnamed(source, compressed=compressed)
+    if compressed and not _is_named_gz(source):
+        raise DamageError("wrong-format", "gzip-compressed")
+    if not compressed and _is_named_gz(source) and not _looks_like_nifti(source.head):
+        start = source.head[:8].hex(" ")
+        raise DamageError("unreadable", f"first bytes {start}", ("not-gzip", f"first bytes {start}"))
     start = stream.first_bytes(source, HEADER_BYTES) if compressed else source.head[:HEADER_BYTES]
     fields = _fields(start, source.size)
     nibabel = reader.startswith("Nibabel")
@@ -98,9 +101,13 @@ def read_header(source: Source, reader: str) -> Header:
     if not 0 < count <= MOST_VOXELS:
         raise DamageError("unreadable", f"dim {' x '.join(map(str, fields.dim[1 : fields.dim[0] + 1]))}")
     faults = _header_faults(fields, nibabel=nibabel)
+    if not compressed and _is_named_gz(source):
+        faults.append(("not-gzip", "plain NIfTI"))
+        if nibabel:
+            faults.append(("reader-cannot-read", "plain NIfTI named .gz"))
     spacing, origin, direction = (_nibabel_grid if nibabel else _itk_grid)(fields, faults)
     offset = HEADER_BYTES + 4 if not fields.vox_offset >= HEADER_BYTES else int(min(fields.vox_offset, MOST_OFFSET))
-    slope, intercept = _scaling(fields)
+    slope, intercept = _scaling(fields, nibabel=nibabel)
     return Header(
         format="nifti",
         shape=shape,
@@ -176,14 +183,8 @@ def _item_bytes(header: Header) -> int:
 # --- the header ----------------------------------------------------------------------------------------------------
 
 
-def _misnamed(source: Source, *, compressed: bool) -> DamageError:
-    if compressed:
-        return DamageError("wrong-format", "gzip-compressed")
-    if not source.size:
-        return DamageError("unreadable", "0 bytes")
-    if _looks_like_nifti(source.head):
-        return DamageError("not-gzip", "plain NIfTI")
-    return DamageError("not-gzip", f"first bytes {source.head[:8].hex(' ')}")
+def _is_named_gz(source: Source) -> bool:
+    return source.path.lower().endswith(".gz")
 
 
 def _looks_like_nifti(start: bytes) -> bool:
@@ -261,7 +262,7 @@ def _header_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
     if fields.units in UNITS:
         word, factor = UNITS[fields.units]
         faults.append(("units", f"{word}; pixdim {_times(fields.pixdim[1:4])}, ITK x {factor:g}"))
-    if math.isinf(fields.slope) or (_is_slope(fields.slope) and not math.isfinite(fields.intercept)):
+    if _is_scaling_unclear(fields):
         faults.append(("bad-scaling", f"scl_slope {fields.slope:g}, scl_inter {fields.intercept:g}"))
     if not fields.qform_code > 0 and not fields.sform_code > 0:
         faults.append(("no-orientation", f"qform_code {fields.qform_code}, sform_code {fields.sform_code}"))
@@ -298,15 +299,23 @@ def _times(values: tuple[float, ...] | list[int]) -> str:
     return " x ".join(f"{value:g}" for value in values)
 
 
+def _is_scaling_unclear(fields: _Fields) -> bool:
+    """Say whether ITK and nibabel make something different of slope and intercept."""
+    if _is_slope(fields.slope):
+        return not math.isfinite(fields.intercept)
+    return math.isinf(fields.slope) or (math.isfinite(fields.intercept) and fields.intercept != 0)
+
+
 def _is_slope(slope: float) -> bool:
     return math.isfinite(slope) and slope != 0
 
 
-def _scaling(fields: _Fields) -> tuple[float, float]:
-    """A slope that is 0 or no number means none (nifti1.h); ITK and nibabel agree."""
-    if _is_slope(fields.slope) and math.isfinite(fields.intercept):
-        return fields.slope, fields.intercept
-    return 1.0, 0.0
+def _scaling(fields: _Fields, *, nibabel: bool) -> tuple[float, float]:
+    """A slope that is 0 or no number means none (nifti1.h); then nibabel adds no intercept either, but ITK does."""
+    intercept = fields.intercept if math.isfinite(fields.intercept) else 0.0
+    if _is_slope(fields.slope):
+        return fields.slope, intercept
+    return 1.0, 0.0 if nibabel else intercept
 
 
 # --- the grid ------------------------------------------------------------------------------------------------------

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
+import functools
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from nnunet_doctor.check import AREAS, Check, CheckError, read_check
-
-if TYPE_CHECKING:
-    if sys.version_info >= (3, 11):
-        from importlib.resources.abc import Traversable
-    else:
-        from importlib.abc import Traversable
 
 ENTRY_POINTS = "nnunet_doctor.checks"
 """Entry-point group of packs: each entry names a package whose data folder holds area folders of check files."""
 
 
-def built_in_folder() -> Traversable:
-    """Return the folder of built-in checks: inside the package in a wheel, beside it in a checkout."""
-    packaged = files("nnunet_doctor") / "checks"
+class Listed(NamedTuple):
+    """A check that is known to exist and may not have been read yet: its place tells id and area.
+
+    ``read`` returns the check; it raises CheckError when the file is not one.
+    """
+
+    id: str
+    area: str
+    origin: str
+    read: Callable[[], Check]
+
+
+def built_in_folder() -> Path:
+    """Return the folder of built-in checks: inside the package in a wheel, beside it in a checkout.
+
+    The package is a plain folder wherever it is installed; it is not imported from an archive.
+    """
+    packaged = Path(__file__).with_name("checks")
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "checks"
 
 
@@ -33,24 +43,47 @@ def load(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[
     Raises:
         CheckError: A file is not a check, an id occurs twice, or ``explains`` names no check.
     """
-    checks = [*read_folder(built_in_folder(), "built in", with_examples=with_examples), *_packs()]
-    for folder in folders:
-        checks += read_folder(folder, str(folder), with_examples=True)
-    _refuse_duplicates(checks)
+    checks = tuple(item.read() for item in listed(folders, with_examples=with_examples))
     _refuse_lost_explanations(checks)
-    return tuple(sorted(checks, key=lambda check: (AREAS.index(check.area), check.id)))
+    return checks
 
 
-def read_folder(folder: Traversable, origin: str, *, with_examples: bool = False) -> list[Check]:
-    """Read every ``AREA/ID.toml`` below a folder.
+def listed(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[Listed, ...]:
+    """List all checks, in the order of areas and ids; only those of packs and folders, which are few, are read.
+
+    Raises:
+        CheckError: A file of a pack or folder is not a check, or an id occurs twice.
+    """
+    items = [
+        Listed(
+            path.name.removesuffix(".toml"),
+            area,
+            "built in",
+            functools.partial(read_file, path, area, "built in", with_examples=with_examples),
+        )
+        for area, path in _files(built_in_folder())
+    ]
+    read = [*_packs(), *(check for folder in folders for check in read_folder(folder, str(folder)))]
+    items += [Listed(check.id, check.area, check.origin, functools.partial(_itself, check)) for check in read]
+    _refuse_duplicates(items)
+    place = {area: number for number, area in enumerate(AREAS)}
+    return tuple(sorted(items, key=lambda item: (place.get(item.area, len(place)), item.id)))
+
+
+def _itself(check: Check) -> Check:
+    return check
+
+
+def read_folder(folder: Path, origin: str) -> list[Check]:
+    """Read every ``AREA/ID.toml`` below a folder, examples included.
 
     Raises:
         CheckError: A file is not a check, or cannot be read.
     """
-    return [read_file(path, area, origin, with_examples=with_examples) for area, path in _files(folder)]
+    return [read_file(path, area, origin) for area, path in _files(folder)]
 
 
-def read_file(path: Traversable, area: str, origin: str, *, with_examples: bool = True) -> Check:
+def read_file(path: Path, area: str, origin: str, *, with_examples: bool = True) -> Check:
     """Read one check file of an area.
 
     Raises:
@@ -66,9 +99,9 @@ def read_file(path: Traversable, area: str, origin: str, *, with_examples: bool 
     return read_check(path.name.removesuffix(".toml"), area, text, name, origin, with_examples=with_examples)
 
 
-def _files(folder: Traversable) -> Iterator[tuple[str, Traversable]]:
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     for area in sorted(folder.iterdir(), key=lambda item: item.name):
-        if area.is_dir() and not area.name.startswith((".", "__")):
+        if not area.name.startswith((".", "__")) and area.is_dir():
             for path in sorted(area.iterdir(), key=lambda item: item.name):
                 if path.name.endswith(".toml"):
                     yield area.name, path
@@ -82,6 +115,7 @@ def _packs() -> Iterator[Check]:
     if not _some_pack_is_installed():
         return
 
+    import importlib.util
     from importlib.metadata import entry_points
 
     for entry in entry_points(group=ENTRY_POINTS):
@@ -92,24 +126,30 @@ def _packs() -> Iterator[Check]:
         for place in places:
             folder = Path(place, *below, entry.attr or "checks")
             if folder.is_dir():
-                yield from read_folder(folder, f"pack {entry.name}", with_examples=True)
+                yield from read_folder(folder, f"pack {entry.name}")
 
 
 def _some_pack_is_installed() -> bool:
     """Look for the group's name in the entry points of all distributions; reading them all takes far longer."""
     header = f"[{ENTRY_POINTS}]".encode()
-    for folder in map(Path, dict.fromkeys(sys.path)):
-        for file in folder.glob("*-info/entry_points.txt") if folder.is_dir() else ():
-            try:
-                if header in file.read_bytes():
-                    return True
-            except OSError:  # what cannot be read installs no pack
-                continue
+    for folder in dict.fromkeys(sys.path):
+        with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
+            if any(header in _entry_points(entry) for entry in entries if entry.name.endswith("-info")):
+                return True
     return False
 
 
-def _refuse_duplicates(checks: Iterable[Check]) -> None:
-    seen: dict[str, Check] = {}
+def _entry_points(distribution: os.DirEntry[str]) -> bytes:
+    """Read the entry points of a distribution; one that has none, or cannot be read, installs no pack."""
+    try:
+        with open(f"{distribution.path}/entry_points.txt", "rb") as file:  # noqa: PTH123 - for each distribution there is
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _refuse_duplicates(checks: Iterable[Listed]) -> None:
+    seen: dict[str, Listed] = {}
     for check in checks:
         first = seen.setdefault(check.id, check)
         if first is not check:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import tomli
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
-from nnunet_doctor.facts.exchange import FactError, from_plain
-from nnunet_doctor.settings import VARIABLES, parse_options
+from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
 from nnunet_doctor.when import When, WhenError, nearest
 
 AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resources", "dataset", "training")
@@ -64,16 +63,14 @@ class CheckError(ValueError):
         self.file, self.line, self.sentence = file, line, sentence
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """Title and reason in one language."""
 
     title: str
     why: str
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(NamedTuple):
     """A way out.
 
     Attributes:
@@ -87,7 +84,7 @@ class Fix:
     when: When | None
     text: Mapping[str, str]
     command: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = MappingProxyType({})
     args: tuple[str, ...] = ()
 
     @property
@@ -96,8 +93,7 @@ class Fix:
         return bool(self.env or self.args)
 
 
-@dataclass(frozen=True)
-class Example:
+class Example(NamedTuple):
     """Facts and what the check must say of them. Facts that are not given are unknown."""
 
     name: str
@@ -105,8 +101,7 @@ class Example:
     facts: Facts
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(NamedTuple):
     """One known problem.
 
     Attributes:
@@ -142,6 +137,21 @@ class Check:
         """Whether facts alone can show the problem, before a run."""
         return self.when is not None or self.subjects is not None
 
+    @property
+    def facts(self) -> frozenset[str]:
+        """Every fact that the check and its fixes ask, mention or, as launch settings, change."""
+        names = {self.subjects} if self.subjects else set()
+        names.update(self.when.facts if self.when else ())
+        words = [word for text in self.text.values() for word in text]
+        for fix in self.fixes:
+            names.update(fix.when.facts if fix.when else ())
+            words += (*fix.text.values(), *fix.command, *fix.env.values(), *fix.args)
+            if fix.command or fix.env:
+                names.add("platform.shell")
+            for name in (*fix.env, *parse_options(fix.args)):
+                names |= {setting_of(name).fact, "nnunet.behaves_as"}
+        return frozenset(names.union(*map(placeholders, words)))
+
 
 def fill(template: str, facts: Facts) -> str:
     """Put facts into the ``{area.noun}`` of a text; ``{python}`` is the examined interpreter."""
@@ -171,6 +181,8 @@ def _item(item: object) -> str:
 
 def placeholders(template: str) -> tuple[str, ...]:
     """Return the facts that a text mentions."""
+    if "{" not in template:
+        return ()
     return tuple("python.executable" if name == "python" else name for name in _PLACEHOLDER.findall(template))
 
 
@@ -210,7 +222,7 @@ class _Reader:
     """Reads one document; knows file and text so that every refusal can name the line."""
 
     def __init__(self, file: str, text: str) -> None:
-        self.file, self.lines = file, text.splitlines()
+        self.file, self.content = file, text
 
     def fail(self, sentence: str, *path: str, nth: int = 0) -> CheckError:
         return CheckError(self.file, self.line_of(*path, nth=nth), sentence)
@@ -218,21 +230,22 @@ class _Reader:
     def line_of(self, *path: str, nth: int = 0) -> int | None:
         """Find the line of a key: at the top, or in the nth table of a name; failing that, the line of that table."""
         *tables, key = path or ("",)
-        headers = [number for number, line in enumerate(self.lines) if line.lstrip().startswith("[")]
-        first, last = 0, headers[0] if headers else len(self.lines)
+        lines = self.content.splitlines()
+        headers = [number for number, line in enumerate(lines) if line.lstrip().startswith("[")]
+        first, last = 0, headers[0] if headers else len(lines)
         if tables:
             name = re.compile(rf"\s*\[+\s*{re.escape(tables[0])}\s*\]+")
-            named = [number for number in headers if name.match(self.lines[number])]
+            named = [number for number in headers if name.match(lines[number])]
             if nth >= len(named):
                 return None
             first = named[nth]
-            last = next((number for number in headers if number > first), len(self.lines))
+            last = next((number for number in headers if number > first), len(lines))
         written = re.compile(rf"(.*[{{,])?\s*[\"']?{re.escape(key)}[\"']?\s*[.=]|.*[.{{,\s]{re.escape(key)}\s*[.=]")
         for number in range(first, last):
-            if key and written.match(self.lines[number]):
+            if key and written.match(lines[number]):
                 return number + 1
         header = re.compile(rf"\s*\[+\s*{re.escape(key)}\s*[\].]")
-        of_key = [number for number in headers if key and not tables and header.match(self.lines[number])]
+        of_key = [number for number in headers if key and not tables and header.match(lines[number])]
         return of_key[0] + 1 if of_key else first + 1 if tables else None
 
     def check(self, id: str, area: str, document: dict[str, Any], origin: str, *, with_examples: bool) -> Check:
@@ -330,6 +343,8 @@ class _Reader:
             raise self.fail(
                 f"'expect' is one of {', '.join(EXPECTATIONS)}, not {expect!r}", "example", "expect", nth=nth
             )
+        from nnunet_doctor.facts.exchange import FactError, from_plain
+
         values: dict[str, Observed] = {name: Unknown("the example does not give it") for name in CATALOGUE}
         for area, nouns in self.table(example, "facts").items():
             if not isinstance(nouns, Mapping):

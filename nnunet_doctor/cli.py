@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import errno
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -17,7 +19,7 @@ from nnunet_doctor.request import DEVICES, Request
 
 if TYPE_CHECKING:
     from nnunet_doctor.facts import Facts
-    from nnunet_doctor.probes.base import Context
+    from nnunet_doctor.probes.base import Context, RawLook
 
 WRONG_USE = 2
 INTERRUPTED = 130
@@ -57,6 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open to the end
     for stream in (sys.stdout, sys.stderr):
         make_safe(stream)
+    # what this loads stays to its end; to search it for garbage, then and on the way, takes a tenth of its time
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     # children are ended by exit handlers, which a plain SIGTERM would skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     code = 0
@@ -187,9 +192,23 @@ def _fold(text: str) -> str:
     return text if text == "all" else str(int(text))
 
 
+def _surveying(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deep", action="store_true", help="decode every byte of every file of the dataset")
+    parser.add_argument(
+        "--no-cache", dest="caches", action="store_false", help="look into files that have not changed since, too"
+    )
+    parser.add_argument(
+        "--predict-input", metavar="FOLDER", help="check a folder of images to predict, instead of a dataset"
+    )
+    parser.add_argument(
+        "--model", metavar="FOLDER|DATASET", help="what --predict-input is for: a trained model or its dataset"
+    )
+
+
 def _check_arguments(parser: argparse.ArgumentParser) -> None:
     _training(parser)
     _looking(parser)
+    _surveying(parser)
     parser.add_argument("--facts", metavar="FILE", type=Path, help="examine a recorded machine instead of this one")
     parser.add_argument(
         "--select",
@@ -231,6 +250,7 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
 def _facts_arguments(parser: argparse.ArgumentParser) -> None:
     _training(parser)
     _looking(parser)
+    _surveying(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write to a file, as UTF-8, instead of standard output"
     )
@@ -285,25 +305,61 @@ def _language(options: argparse.Namespace) -> str:
     return options.lang or default_language(os.environ)
 
 
-def _context(options: argparse.Namespace, request: Request) -> Context:
-    from nnunet_doctor.probes.base import Context
-    from nnunet_doctor.probes.child import find_python
+def _raw_look(options: argparse.Namespace) -> RawLook:
+    """Return how to look at the raw dataset.
 
-    python = find_python(options.python, sys.executable)
-    return Context(python, dict(os.environ), request, quick=options.quick, timeout=options.timeout)
+    Raises:
+        UserError: Options that do not go together.
+    """
+    from nnunet_doctor.probes.base import RawLook
+
+    if options.quick and options.deep:
+        raise UserError("--quick and --deep do not go together")
+    if (options.predict_input is None) != (options.model is None):
+        raise UserError("--predict-input and --model go together: the images, and the model that is to predict them")
+    if options.predict_input is not None and options.dataset is not None:
+        raise UserError(f"--predict-input takes the place of a dataset; leave out {options.dataset}")
+    return RawLook(
+        depth="quick" if options.quick else "deep" if options.deep else "default",
+        caches=options.caches,
+        predict_input=options.predict_input,
+        model=options.model,
+    )
 
 
-def _start_looking(options: argparse.Namespace, request: Request) -> Callable[[], Facts]:
-    """Start to look before anything is loaded that takes time; the returned call waits for the facts."""
+def _context(options: argparse.Namespace, request: Request, raw: RawLook | None = None) -> Context:
+    from nnunet_doctor.probes.base import Context, RawLook
+
+    python = Path(sys.executable)
+    if options.python is not None:
+        from nnunet_doctor.probes.child import find_python
+
+        python = find_python(options.python)
+    return Context(
+        python, dict(os.environ), request, quick=options.quick, timeout=options.timeout, raw=raw or RawLook()
+    )
+
+
+def _start_looking(
+    options: argparse.Namespace, request: Request, asked: Collection[str] | None = None
+) -> Callable[[], Facts]:
+    """Start to look at everything, or at the facts that are asked; the returned call waits for the facts."""
+    import dataclasses
+
     from nnunet_doctor.probes.look import start_looking
+    from nnunet_doctor.report.progress import SurveyProgress
 
-    context = _context(options, request)
-    wait = start_looking(context)
+    progress = SurveyProgress(sys.stderr, lambda: _language(options))
+    context = _context(options, request, dataclasses.replace(_raw_look(options), progress=progress))
+    wait = start_looking(context, asked)
 
     def facts() -> Facts:
         from nnunet_doctor.examination import facts_from
 
-        return facts_from(wait)
+        try:
+            return facts_from(context, wait)
+        finally:
+            progress.clear()
 
     return facts
 
@@ -322,21 +378,24 @@ def _check(options: argparse.Namespace) -> int:
     for path in options.report:
         if path.suffix not in (".txt", ".json", ".svg"):
             raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
-    if options.facts and (options.python or options.quick):
-        raise UserError("--facts examines a recorded machine; --python and --quick are for looking at this one")
+    if options.facts and (options.python or options.quick or options.deep or options.predict_input):
+        raise UserError(
+            "--facts examines a recorded machine; --python, --quick, --deep and --predict-input look at this one"
+        )
     given = _given(options)
     request = Request(**given)
-    wait = None if options.facts else _start_looking(options, request)
+    select, ignore = _words(options.select), _words(options.ignore)
+    # a look at everything takes longer than all that follows, and begins before it is loaded
+    wait = None if options.facts or select or ignore else _start_looking(options, request)
     from nnunet_doctor import examination
     from nnunet_doctor.report import record
-    from nnunet_doctor.report.text import console_for, print_report
 
     language = _language(options)
-    checks, ignored = examination.choose(
-        examination.load_checks(options.checks), _words(options.select), _words(options.ignore)
-    )
+    checks, ignored = examination.choose_checks(options.checks, select, ignore)
+    if not options.facts and wait is None:
+        wait = _start_looking(options, request, examination.asked_by(checks))
     facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
-    result = examination.conclude(facts, checks, ignored, trust_packs=options.trust_packs)
+    result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
     report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
     for path in options.report:
         _write(path, _rendered(report, path.suffix[1:], language, record.shell_of(facts)))
@@ -344,10 +403,14 @@ def _check(options: argparse.Namespace) -> int:
         if options.format == "json":
             _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
         else:
+            from nnunet_doctor.report.text import console_for, print_report
+
             print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
         sys.stdout.flush()
     except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
         _forget_output()
+    if wait is not None and facts["dataset.survey_interrupted"] is True:
+        return INTERRUPTED
     return report.exit_code(options.fail_on)
 
 
@@ -428,10 +491,9 @@ def _demo(options: argparse.Namespace) -> int:
 def _facts(options: argparse.Namespace) -> int:
     import json
 
-    from nnunet_doctor import examination
     from nnunet_doctor.facts.exchange import to_document
 
-    facts = examination.look_at(_context(options, Request(**_given(options))))
+    facts = _start_looking(options, Request(**_given(options)))()
     document = to_document(facts, __version__)
     if options.output is not None:
         _write(options.output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")

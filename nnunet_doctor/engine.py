@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nnunet_doctor.check import SEVERITIES, Check, Example, Fix
 from nnunet_doctor.facts import Detail, Facts, Observed, Unknown
@@ -11,8 +12,7 @@ from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.when import Verdict
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """A fact that decided."""
 
     fact: str
@@ -20,8 +20,7 @@ class Evidence:
     source: str
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A check that fired.
 
     Attributes:
@@ -43,8 +42,7 @@ class Finding:
         return self.check.severity == "error"
 
 
-@dataclass(frozen=True)
-class Undecided:
+class Undecided(NamedTuple):
     """A check that could not be decided, and the reasons."""
 
     check: Check
@@ -149,6 +147,4 @@ def _with_causes(findings: list[Finding]) -> list[Finding]:
         # what is worse than its cause is shown all the same, or a report would fail without showing why
         if consequence != finding.check.id and weight.get(consequence, -1) >= weight[finding.check.id]
     }
-    return [
-        Finding(item.check, item.details, item.evidence, item.fixes, causes.get(item.check.id)) for item in findings
-    ]
+    return [item._replace(explained_by=causes.get(item.check.id)) for item in findings]

@@ -2,50 +2,52 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 import os.path
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS, Check, CheckError
 from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts, Observed, Unknown
-from nnunet_doctor.facts.derive import derive
-from nnunet_doctor.facts.exchange import FactError, from_document
+from nnunet_doctor.facts.derive import derive, with_inputs
 from nnunet_doctor.plan import Plan, plan
 from nnunet_doctor.probes.base import Context
-from nnunet_doctor.probes.child import NotAnInterpreterError
-from nnunet_doctor.probes.dataset import NoSuchDatasetError
-from nnunet_doctor.probes.look import start_looking
+from nnunet_doctor.probes.look import NOT_ASKED, is_wrong_use, look, start_looking
 from nnunet_doctor.when import nearest
 
 MOST_FACTS_BYTES = 20 * 1024**2
 """A facts file has some 30 kB; one over this size is not read."""
 
 
-@dataclass(frozen=True)
-class Examination:
+class Examination(NamedTuple):
     """Facts and all that was concluded from them."""
 
     facts: Facts
     diagnosis: Diagnosis
     plan: Plan
-    ignored: tuple[Check, ...]
 
 
-def conclude(
-    facts: Facts, checks: Sequence[Check], ignored: Sequence[Check] = (), *, trust_packs: bool = False
-) -> Examination:
+def conclude(facts: Facts, checks: Sequence[Check], *, trust_packs: bool = False) -> Examination:
     """Diagnose and plan."""
     trusted = {check.origin for check in checks} if trust_packs else {"built in"}
-    return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted), tuple(ignored))
+    return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted))
 
 
-def facts_from(wait: Callable[[], Facts]) -> Facts:
+def asked_by(checks: Iterable[Check]) -> frozenset[str]:
+    """Return the facts that checks ask, with all that these follow from; a look at more would be for nothing."""
+    return with_inputs({name for check in checks for name in check.facts})
+
+
+def look_at(context: Context) -> Facts:
+    """Look at everything on this machine; raises as :func:`facts_from`."""
+    return facts_from(context, start_looking(context))
+
+
+def facts_from(context: Context, wait: Callable[[], Facts]) -> Facts:
     """Wait for the facts of a look that was started.
 
     Raises:
@@ -53,21 +55,23 @@ def facts_from(wait: Callable[[], Facts]) -> Facts:
     """
     try:
         facts = wait()
-    except (NotAnInterpreterError, NoSuchDatasetError) as error:
-        raise UserError(str(error)) from None
-    _refuse_lost_dataset(facts)
+    except Exception as error:
+        if is_wrong_use(error):
+            raise UserError(str(error)) from None
+        raise
+    _refuse_lost_dataset(facts, context)
     return facts
 
 
-def look_at(context: Context) -> Facts:
-    """Look at this machine; raises as :func:`facts_from`."""
-    return facts_from(start_looking(context))
+_KINDS = frozenset({"paths.raw_kind", "paths.preprocessed_kind"})
 
 
-def _refuse_lost_dataset(facts: Facts) -> None:
+def _refuse_lost_dataset(facts: Facts, context: Context) -> None:
     """A number or name that matches nothing, with all folders set, is a slip of the pen and not a finding."""
-    lost = facts["dataset.resolution"] == "absent" and facts["dataset.near_misses"] == ()
-    if not lost or any(facts[f"paths.{name}_kind"] != "folder" for name in ("raw", "preprocessed")):
+    if facts["dataset.resolution"] != "absent" or facts["dataset.near_misses"] != ():
+        return
+    folders = look(context, _KINDS) if any(facts[name] == Unknown(NOT_ASKED) for name in _KINDS) else facts
+    if any(folders[name] != "folder" for name in _KINDS):
         return
     present = facts["dataset.present"]
     known = (
@@ -97,6 +101,11 @@ def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
 
 
 def _read_facts_file(path: Path) -> Facts:
+    import codecs
+    import json
+
+    from nnunet_doctor.facts.exchange import FactError, from_document
+
     try:
         if path.exists() and not path.is_dir() and not path.is_file():
             raise UserError(f"{path} is not a regular file")
@@ -143,34 +152,53 @@ def load_checks(folders: Sequence[str], *, with_examples: bool = False) -> tuple
     Raises:
         UserError: A folder does not exist, or a file in it is not a check.
     """
+    with _refusing_checks():
+        return catalogue.load(_existing(folders), with_examples=with_examples)
+
+
+def choose_checks(
+    folders: Sequence[str], select: Sequence[str], ignore: Sequence[str]
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Load the checks to ask, chosen by id or area, and name those to leave out, whose files are not read.
+
+    Raises:
+        UserError: A word is neither an id nor an area, a folder does not exist, or a file in it is not a check.
+    """
+    with _refusing_checks():
+        if not select and not ignore:
+            return catalogue.load(_existing(folders)), ()
+        listed = catalogue.listed(_existing(folders))
+        known = {*AREAS, *(item.id for item in listed)}
+        for word in (*select, *ignore):
+            if word not in known:
+                raise UserError(
+                    f"there is no check and no area {word!r}{nearest(word, known)}; 'nnunet-doctor list' shows them"
+                )
+        asked: list[Check] = []
+        left: list[str] = []
+        for item in listed:
+            names = {item.id, item.area}
+            if (not select or names & set(select)) and not names & set(ignore):
+                asked.append(item.read())
+            else:
+                left.append(item.id)
+        return tuple(asked), tuple(left)
+
+
+def _existing(folders: Sequence[str]) -> list[Path]:
     paths = [Path(folder) for folder in folders]
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - says no where there is no permission to look
             raise UserError(f"--checks {path} is not a folder")
+    return paths
+
+
+@contextmanager
+def _refusing_checks() -> Iterator[None]:
+    """What is wrong with check files becomes one sentence for the user."""
     try:
-        return catalogue.load(paths, with_examples=with_examples)
+        yield
     except CheckError as error:
         raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"--checks {error.filename} cannot be read: {error.strerror}") from None
-
-
-def choose(checks: Sequence[Check], select: Sequence[str], ignore: Sequence[str]) -> tuple[list[Check], list[Check]]:
-    """Divide checks into those to ask and those to leave out, by id or area.
-
-    Raises:
-        UserError: A word is neither an id nor an area.
-    """
-    known = {*AREAS, *(check.id for check in checks)}
-    for word in (*select, *ignore):
-        if word not in known:
-            raise UserError(
-                f"there is no check and no area {word!r}{nearest(word, known)}; 'nnunet-doctor list' shows them"
-            )
-    asked: list[Check] = []
-    left: list[Check] = []
-    for check in checks:
-        names = {check.id, check.area}
-        wanted = (not select or names & set(select)) and not names & set(ignore)
-        (asked if wanted else left).append(check)
-    return asked, left

@@ -17,15 +17,10 @@ false. Since ``not None`` would then be true by accident, ``not`` is refused for
 from __future__ import annotations
 
 import ast
-import difflib
 import operator
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from typing import Any, NamedTuple
 
 from nnunet_doctor.facts import CATALOGUE, Detail, FactInfo, Facts, Observed, Unknown
 
@@ -45,8 +40,7 @@ class WhenError(ValueError):
     """A condition that is not in the language; the message says why in one sentence."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a condition says about facts.
 
     Attributes:
@@ -58,15 +52,15 @@ class Verdict:
     deciding: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class When:
+class When(NamedTuple):
     """A parsed condition."""
 
     text: str
     facts: tuple[str, ...]
-    _node: ast.expr
+    node: ast.expr
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> When:
         """Parse a condition and check its facts, functions and types.
 
@@ -79,7 +73,7 @@ class When:
             raise WhenError(f"{text!r} is not a condition: it cannot be read as an expression") from None
         ands = sum(
             len(part.values) - 1
-            for part in ast.walk(node)
+            for part in _parts(node)
             if isinstance(part, ast.BoolOp) and isinstance(part.op, ast.And)
         )
         if ands > MOST_ANDS:
@@ -89,11 +83,13 @@ class When:
 
     def holds(self, facts: Facts) -> Verdict:
         """Say whether the condition holds, and which facts decided."""
-        return _evaluate(self._node, facts)
+        return _evaluate(self.node, facts)
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of some words, or an empty text."""
+    import difflib
+
     found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
     return f"; did you mean {found[0]!r}?" if found else ""
 
@@ -107,14 +103,25 @@ def _fact_name(node: ast.expr) -> str | None:
     return None
 
 
+def _parts(node: ast.expr) -> list[ast.expr]:
+    """Return a condition and all that the language can have in it, in the order of ``ast.walk``, which takes longer."""
+    parts = [node]
+    for part in parts:
+        if isinstance(part, ast.BoolOp):
+            parts += part.values
+        elif isinstance(part, ast.UnaryOp):
+            parts.append(part.operand)
+        elif isinstance(part, ast.Compare):
+            parts += (part.left, *part.comparators)
+        elif isinstance(part, ast.Call):
+            parts += part.args
+    return parts
+
+
 @cache
 def _names(node: ast.expr) -> tuple[str, ...]:
     """Return the facts of a part of a condition, each once and in order."""
-    ordered: dict[str, None] = {}
-    for part in ast.walk(node):
-        if isinstance(part, ast.Attribute) and (name := _fact_name(part)):
-            ordered[name] = None
-    return tuple(ordered)
+    return tuple(dict.fromkeys(name for part in _parts(node) if (name := _fact_name(part))))
 
 
 def _info(node: ast.expr) -> FactInfo | None:
@@ -170,6 +177,8 @@ def _check_call(node: ast.Call) -> type:
         raise WhenError("version() takes a fact that holds a version, and a range such as '>=2.4,<2.5'")
     wanted = node.args[1]
     if isinstance(wanted, ast.Constant) and isinstance(wanted.value, str):
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
         try:
             SpecifierSet(wanted.value)
         except InvalidSpecifier:
@@ -305,6 +314,9 @@ def version_in(version: Any, wanted: str) -> bool | Unknown:
     """
     if version is None:
         return False
+    from packaging.specifiers import SpecifierSet
+    from packaging.version import InvalidVersion, Version
+
     try:
         public = Version(Version(version).public)
     except InvalidVersion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import string
 from pathlib import Path
@@ -10,9 +11,12 @@ import pytest
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, read_check
-from nnunet_doctor.engine import agrees
-from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.engine import agrees, diagnose
+from nnunet_doctor.facts import CATALOGUE, Facts, Observed
+from nnunet_doctor.facts.derive import with_inputs
 from nnunet_doctor.facts.tables import NAMES, known_until, table
+from nnunet_doctor.plan import plan
+from nnunet_doctor.report.record import finding_record
 from nnunet_doctor.words import keys, template
 
 CHECKS = catalogue.load(with_examples=True)
@@ -156,6 +160,39 @@ def test_ids_are_unique_over_all_areas(tmp_path: Path) -> None:
     (tmp_path / "paths" / "triton-missing.toml").write_text(GOOD, encoding="utf-8")
     with pytest.raises(CheckError, match="the id 'triton-missing' is taken by triton/triton-missing.toml"):
         catalogue.load([tmp_path])
+
+
+def test_checks_are_listed_without_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The places of files tell ids and areas, so that what is not asked need not be read."""
+    monkeypatch.setattr(catalogue, "read_check", None)
+
+    assert [(item.id, item.area) for item in catalogue.listed()] == [(check.id, check.area) for check in CHECKS]
+
+
+@dataclasses.dataclass(frozen=True)
+class Watched(Facts):
+    """Facts that remember which of them were asked."""
+
+    asked: set[str] = dataclasses.field(default_factory=set)
+
+    def __getitem__(self, name: str) -> Observed:
+        self.asked.add(name)
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+def test_a_check_asks_no_fact_beyond_those_it_names(check: Check) -> None:
+    """All that deciding, reporting and mending a check asks is among its facts: a look at these alone is enough."""
+    known = {"python.executable": "python", "platform.shell": "posix", "nnunet.behaves_as": "2.8.1"}
+    for example in check.examples:
+        facts = Watched({**known, **example.facts.values})
+        diagnosis = diagnose(facts, [check])
+        plan(facts, [check])
+        for finding in diagnosis.findings:
+            for language in LANGUAGES:
+                finding_record(finding, facts, language)
+
+        assert facts.asked <= with_inputs(check.facts), example.name
 
 
 @pytest.mark.parametrize("name", ["Bad", "under_score", "-x", "a--b"])

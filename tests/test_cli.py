@@ -13,7 +13,9 @@ import jsonschema
 import pytest
 from made_up import Installation, check_text, clean_environ, distribution, write
 
+from nnunet_doctor.check import AREAS
 from nnunet_doctor.cli import main
+from nnunet_doctor.report import record
 
 WRONG = {
     "no command": ([], "COMMAND"),
@@ -32,6 +34,12 @@ WRONG = {
     "bad timeout": (["check", "--timeout", "soon"], "not a number of seconds"),
     "unknown check": (["check", "--select", "tritn"], "did you mean 'triton'?"),
     "unknown check to ignore": (["check", "--ignore", "shm-to-small"], "did you mean 'shm-too-small'?"),
+    "unknown check beside an area that is asked": (
+        ["check", "--select", "dataset", "--ignore", "shm-to-small"],
+        "did you mean 'shm-too-small'?",
+    ),
+    "no such dataset for the checks asked": (["check", "999", "--select", "triton"], "there is no dataset 999"),
+    "no such dataset for its own checks": (["check", "999", "--select", "dataset"], "there is no dataset 999"),
     "checks of nowhere": (["check", "--checks", "nowhere"], "--checks nowhere is not a folder"),
     "report of unknown form": (["check", "--report", "r.docx"], "suffix"),
     "report into nowhere": (["check", "--quick", "--report", "no/where.json"], "cannot be written"),
@@ -205,6 +213,92 @@ def test_left_out_checks_are_listed_as_ignored(installation: Installation) -> No
         "wsl2-present",
         "wsl2-without-gpu",
     }
+
+
+def test_checks_of_a_dataset_start_no_other_process(installation: Installation) -> None:
+    """What is asked of a dataset is looked up without the examined interpreter, which a whole check starts."""
+    started = installation.path("started.txt")
+    note = f"open({str(started)!r}, 'a').write('python\\n')\n"
+    write(Path(installation.environ["PYTHONPATH"], "sitecustomize.py"), note)
+    counts = []
+    for arguments in (["--select", "dataset"], ["--quick"]):
+        started.write_text("", encoding="utf-8")
+        done = installation.doctor("check", "10", *arguments, "--format", "json")
+        assert json.loads(done.stdout)["passed"] != [], done.stderr
+        counts.append(len(started.read_text(encoding="utf-8").splitlines()))
+
+    assert counts[0] == 1  # the doctor itself
+    assert counts[1] > 1
+
+
+def told(report: dict) -> dict:
+    """Return what a report tells of each check; what explains it may be a check that was not asked."""
+    findings = {}
+    for finding in report["findings"]:
+        # free memory moves between two looks, in evidence and in words
+        moving = {"why": re.sub(r"[0-9.]+ GiB", "", finding["why"]), "explained_by": None}
+        evidence = [item for item in finding["evidence"] if item["fact"] != "resources.memory_available_gib"]
+        findings[finding["id"]] = {**finding, **moving, "evidence": evidence}
+    return findings | {item["id"]: item["because"] for item in report["unknown"]} | dict.fromkeys(report["passed"])
+
+
+RECORDED = Path(__file__).with_name("machines") / "windows-cpu-nnunet242-unconverted.json"
+
+
+@pytest.mark.parametrize("word", [*AREAS, "triton-missing", "compile-on-windows"])
+def test_a_part_of_a_report_is_that_part(word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a recorded machine, a check of some checks says of them what a whole check says; the others are ignored."""
+    reports = []
+    for arguments in ([], ["--select", word]):
+        main(["check", "--facts", str(RECORDED), "--format", "json", *arguments])
+        reports.append(json.loads(capsys.readouterr().out))
+    whole, part = (told(report) for report in reports)
+
+    assert part == {id: what for id, what in whole.items() if id not in reports[1]["ignored"]}
+    assert part != {}
+    assert set(part).isdisjoint(reports[1]["ignored"])
+
+
+def test_a_part_of_a_look_is_that_part(installation: Installation) -> None:
+    """On this machine likewise: a look at what some checks ask decides them as a look at everything does."""
+    what = ("check", "10", "-c", "2d", "-f", "0", "--format", "json")
+    whole = told(json.loads(installation.doctor(*what).stdout))
+    for words in ("dataset", "paths,wsl2", "nnunet", "triton,os", "training,resources"):
+        part = json.loads(installation.doctor(*what, "--select", words).stdout)
+
+        assert told(part) == {id: whole[id] for id in told(part)}
+        assert not [item for item in part["unknown"] if "not asked for" in item["because"]]
+    rest = json.loads(installation.doctor(*what, "--ignore", "dataset,device").stdout)
+
+    assert told(rest) == {id: said for id, said in whole.items() if id not in rest["ignored"]}
+
+
+def test_title_names_what_was_looked_at(installation: Installation) -> None:
+    """The title of a part leaves out what was not asked for, and has no holes; that of a whole check names all."""
+    part = installation.doctor("check", "10", "--select", "dataset").stdout.splitlines()[0]
+    whole = " ".join(installation.doctor("check", "10").stdout.splitlines()[:2])
+
+    assert part.startswith("nnunet-doctor 0.1.0")
+    assert "torch" not in part
+    assert "?" not in part
+    assert "torch 2.13.0+cpu, nnU-Net 2.8.1" in whole
+
+
+@pytest.mark.parametrize("count", [3, record.FEW_DETAILS + 3])
+@pytest.mark.parametrize("name", ["case_{}.nii.gz", "病例_{}.nii.gz", "case\udce9_{}.nii.gz"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_reports_of_any_length_are_json(count: int, name: str, ascii_only: bool) -> None:
+    """A long report is written as a short one is: indented, characters kept or escaped, and no path stops it."""
+    details = [record.DetailRecord(name.format(number), "m") for number in range(count)]
+    finding = record.FindingRecord("nan", "dataset", "error", "t", "w", [], details, [], [], [])
+    plan, machine = record.PlanRecord({}, [], []), record.MachineRecord("s", "3.12", None, "2.8", "g")
+    report = record.Report("problems", [finding], [], [], [], plan, machine)
+    text = record.to_json(report, ascii_only=ascii_only)
+    (read,) = json.loads(text)["findings"]
+
+    assert [detail["subject"] for detail in read["details"]] == [detail.subject for detail in details]
+    assert text.splitlines()[1] == '  "schema_version": 1,'
+    assert text.isascii() is (ascii_only or name.isascii() or "\udce9" in name)
 
 
 def test_reports_are_written_by_suffix(installation: Installation) -> None:

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
-from nnunet_doctor.facts.derive import batches_in_flight, compiles, derive
+from nnunet_doctor.facts import CATALOGUE, NOT_LOOKED_AT, Detail, Facts, Unknown
+from nnunet_doctor.facts.derive import _RULES, batches_in_flight, compiles, derive, with_inputs
 from nnunet_doctor.facts.tables import table
 
 NEVER = ("2.0", "2.1")
@@ -297,3 +297,30 @@ def test_what_follows_from_nothing_is_unknown_and_not_wrong() -> None:
 def test_nonsense_makes_unknowns_and_no_crash(nonsense: dict[str, object]) -> None:
     """Facts as a broken file may hold them end in unknowns."""
     known(**nonsense)
+
+
+def test_a_part_is_derived_as_the_whole_is() -> None:
+    """Derived facts that are asked for come out as among all; those that are not asked for stay as they are."""
+    facts = known(nnunet__version="2.8.1", platform__os="linux", training__device_request="cuda")
+    bare = Facts({name: value for name, value in facts if not CATALOGUE[name].derived})
+    wanted = with_inputs(["training.compiles"])
+    part = derive(bare, wanted)
+
+    assert {name: part[name] for name in wanted} == {name: facts[name] for name in wanted}
+    assert part["nnunet.newest_known"] == NOT_LOOKED_AT
+
+
+def test_inputs_are_known_to_the_last() -> None:
+    """What a derived fact follows from, over all steps, is found; an observed one follows from itself alone."""
+    assert {"nnunet.version", "torch.cuda_available", "gpu.visible"} <= with_inputs(["training.compiles"])
+    assert with_inputs(["platform.os"]) == {"platform.os"}
+
+
+def test_rules_stand_behind_what_they_follow_from() -> None:
+    """One pass in the order of the rules is enough: no rule reads a derived fact that comes later."""
+    placed: set[str] = set()
+    for name, rule in _RULES.items():
+        assert {given for given in rule.inputs if CATALOGUE[given].derived} <= placed, name
+        placed.add(name)
+
+    assert placed == {name for name, info in CATALOGUE.items() if info.derived}

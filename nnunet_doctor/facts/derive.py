@@ -10,16 +10,15 @@ import math
 import ntpath
 import posixpath
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
-
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nnunet_doctor.facts.base import Detail, Observed, Unknown
 from nnunet_doctor.facts.record import Facts
 from nnunet_doctor.facts.tables import is_newer_than_known, newest, row_for, table
+
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 Rule = Callable[..., Any]
 F = TypeVar("F", bound=Rule)
@@ -27,33 +26,39 @@ F = TypeVar("F", bound=Rule)
 GIB = 1024**3
 
 
-@dataclass(frozen=True)
-class _Registered:
+class _Registered(NamedTuple):
     name: str
     inputs: tuple[str, ...]
     tolerant: bool
     rule: Rule
 
 
-_RULES: list[_Registered] = []
+_RULES: dict[str, _Registered] = {}
 
 
 def _rule(name: str, *inputs: str, tolerant: bool = False) -> Callable[[F], F]:
     def register(function: F) -> F:
-        _RULES.append(_Registered(name, inputs, tolerant, function))
+        _RULES[name] = _Registered(name, inputs, tolerant, function)
         return function
 
     return register
 
 
-def derive(facts: Facts) -> Facts:
-    """Return the facts with every derived one computed anew from the observed ones."""
-    for rule in _RULES:
-        values = [facts[name] for name in rule.inputs]
+def derive(facts: Facts, names: Collection[str] | None = None) -> Facts:
+    """Return the facts with every derived one computed anew from the observed ones.
+
+    Args:
+        facts: What was observed.
+        names: The derived facts to compute, with those that they follow from; all of them unless given.
+    """
+    found: dict[str, Observed] = {}
+    for name, rule in _RULES.items():
+        if names is not None and name not in names:
+            continue
+        values = [found[given] if given in found else facts[given] for given in rule.inputs]
         unknown = next((value for value in values if isinstance(value, Unknown)), None)
-        value: Observed = _apply(rule, values) if rule.tolerant or unknown is None else unknown
-        facts = facts.with_values({rule.name: value}, {rule.name: "follows from " + ", ".join(rule.inputs)})
-    return facts
+        found[name] = _apply(rule, values) if rule.tolerant or unknown is None else unknown
+    return facts.with_values(found, {name: "follows from " + ", ".join(_RULES[name].inputs) for name in found})
 
 
 def _apply(rule: _Registered, values: list[Observed]) -> Observed:
@@ -67,10 +72,24 @@ def _apply(rule: _Registered, values: list[Observed]) -> Observed:
 
 def inputs_of(name: str) -> tuple[str, ...]:
     """Return the facts that a derived fact reads; empty for an observed one."""
-    return next((rule.inputs for rule in _RULES if rule.name == name), ())
+    return _RULES[name].inputs if name in _RULES else ()
+
+
+def with_inputs(names: Iterable[str]) -> frozenset[str]:
+    """Return facts together with all that they follow from, the inputs of their inputs included."""
+    found: set[str] = set()
+    rest = list(names)
+    while rest:
+        name = rest.pop()
+        if name not in found:
+            found.add(name)
+            rest += inputs_of(name)
+    return frozenset(found)
 
 
 def _public(version: str) -> Version | None:
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(Version(version).public)
     except InvalidVersion:
@@ -81,6 +100,8 @@ def _in(version: str, wanted: str) -> bool | Unknown:
     public = _public(version)
     if public is None:
         return Unknown(f"{version!r} is not a version")
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         return SpecifierSet(wanted).contains(public, prereleases=True)
     except InvalidSpecifier:

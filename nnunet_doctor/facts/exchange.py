@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +46,8 @@ def from_plain(name: str, value: Any) -> Observed:
     """
     info = CATALOGUE.get(name)
     if info is None:
+        import difflib
+
         near = difflib.get_close_matches(name, CATALOGUE, n=1)
         raise FactError(f"there is no fact {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     if isinstance(value, Mapping) and set(value) == {"unknown"} and isinstance(value["unknown"], str):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from nnunet_doctor.facts.base import Detail, Observed
+from nnunet_doctor.facts.base import NOT_LOOKED_AT, Detail, Observed
 from nnunet_doctor.facts.dataset import DatasetFacts
 from nnunet_doctor.facts.gpu import GpuFacts
 from nnunet_doctor.facts.nnunet import NnunetFacts
@@ -35,8 +35,7 @@ AREAS: dict[str, type[Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class FactInfo:
+class FactInfo(NamedTuple):
     """What is known about a fact before anyone looks: its name, type and meaning.
 
     ``type`` is the type of a known value, ``None`` taken out; ``optional`` says whether ``None`` is a value.
@@ -99,21 +98,16 @@ CATALOGUE: dict[str, FactInfo] = _catalogue()
 """Every fact by name."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, repr=False)
 class Facts:
-    """Everything that was learnt, with the source of each fact."""
+    """Everything that was learnt, with the source of each fact.
 
-    platform: PlatformFacts = PlatformFacts()
-    python: PythonFacts = PythonFacts()
-    torch: TorchFacts = TorchFacts()
-    triton: TritonFacts = TritonFacts()
-    gpu: GpuFacts = GpuFacts()
-    nnunet: NnunetFacts = NnunetFacts()
-    paths: PathsFacts = PathsFacts()
-    resources: ResourcesFacts = ResourcesFacts()
-    dataset: DatasetFacts = DatasetFacts()
-    preprocessed: PreprocessedFacts = PreprocessedFacts()
-    training: TrainingFacts = TrainingFacts()
+    Attributes:
+        values: What is known, by name; facts that are not in it have not been looked at.
+        sources: Where each fact comes from, by name.
+    """
+
+    values: Mapping[str, Observed] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Observed:
@@ -122,11 +116,11 @@ class Facts:
         Raises:
             KeyError: No fact has this name.
         """
+        if name in self.values:
+            return self.values[name]
         if name not in CATALOGUE:
             raise KeyError(name)
-        area, _, noun = name.partition(".")
-        value: Observed = getattr(getattr(self, area), noun)
-        return value
+        return NOT_LOOKED_AT
 
     def __iter__(self) -> Iterator[tuple[str, Observed]]:
         """Yield every name with its value, in the order of the catalogue."""
@@ -142,11 +136,7 @@ class Facts:
         Raises:
             KeyError: A name is not a fact.
         """
-        by_area: dict[str, dict[str, Observed]] = {}
-        for name, value in values.items():
+        for name in values:
             if name not in CATALOGUE:
                 raise KeyError(name)
-            area, _, noun = name.partition(".")
-            by_area.setdefault(area, {})[noun] = value
-        areas = {area: dataclasses.replace(getattr(self, area), **changes) for area, changes in by_area.items()}
-        return dataclasses.replace(self, **areas, sources={**self.sources, **(sources or {})})
+        return Facts({**self.values, **values}, {**self.sources, **(sources or {})})

@@ -5,24 +5,23 @@ This module loads fast, because it is wanted before all others.
 
 from __future__ import annotations
 
-import json
 import os.path
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nnunet_doctor import processes
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.probes.base import Context
+
+if TYPE_CHECKING:
+    from nnunet_doctor import processes
 
 SCRIPT = Path(__file__).with_name("examine.py")
 
 
-def find_python(text: str | None, own: str) -> Path:
+def find_python(text: str) -> Path:
     """Return the interpreter to examine: a path, a command on PATH, or the folder of an environment.
 
     Links are kept, because the link is what makes an interpreter that of an environment.
@@ -30,8 +29,6 @@ def find_python(text: str | None, own: str) -> Path:
     Raises:
         UserError: There is no such interpreter.
     """
-    if text is None:
-        return Path(own)
     path = Path(text).expanduser()
     try:
         return _interpreter(text, path)
@@ -48,6 +45,8 @@ def _interpreter(text: str, path: Path) -> Path:
         return Path(os.path.abspath(found))
     if path.is_file():
         return Path(os.path.abspath(path))
+    import shutil
+
     command = shutil.which(text)
     if command is None:
         raise UserError(f"--python {text}: there is no such file and no such command")
@@ -147,6 +146,10 @@ def start(context: Context) -> Callable[[], Report]:
 
 
 def _examine(context: Context) -> Report:
+    import tempfile
+
+    from nnunet_doctor import processes
+
     wanted = [] if context.quick else ["torch"]
     if not context.quick and context.request.trainer != "nnUNetTrainer":
         wanted.append("torchvision")
@@ -164,6 +167,8 @@ def _examine(context: Context) -> Report:
 
 
 def _read(report: Path) -> dict[str, Stage]:
+    import json
+
     stages: dict[str, Stage] = {}
     try:
         lines = report.read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""All probes at once.
+"""All probes at once, or those that are asked.
 
 The child in the examined interpreter is started first, and only then the other probes are loaded, which takes as long.
 """
@@ -6,37 +6,104 @@ The child in the examined interpreter is started first, and only then the other 
 from __future__ import annotations
 
 import functools
+import importlib
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from nnunet_doctor.probes import child
 from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.request import FACTS
 
 if TYPE_CHECKING:
     from nnunet_doctor.facts import Facts, Observed
+    from nnunet_doctor.probes.child import Report
 
-Probe = Callable[[Context], Notes]
+Look = Callable[[Context], Notes]
 
 GRACE_SECONDS = 5.0
 """What a probe gets beyond the deadline of its own child, to clean up."""
 
+NOT_ASKED = "not asked for"
+"""Why a fact is unknown whose probe was not started."""
 
-def _probes(examined: Callable[[], child.Report]) -> dict[str, Probe]:
-    from nnunet_doctor.probes import dataset, interpreter, nnunet_setup, nvml, paths, platform, resources, toolchain
 
-    return {
-        "interpreter": functools.partial(interpreter.look, examined=examined),
-        "NVML": nvml.look,
-        "platform": platform.look,
-        "resources": resources.look,
-        "paths": paths.look,
-        "dataset": dataset.look,
-        "nnU-Net set-up": nnunet_setup.look,
-        "toolchain": toolchain.look,
-    }
+class Probe(NamedTuple):
+    """A module with a function ``look``, and what it notes: single facts, and of the areas all that no other notes."""
+
+    module: str
+    notes: tuple[str, ...]
+
+
+PROBES = {
+    "interpreter": Probe("interpreter", ("python", "torch", "triton", "nnunet")),
+    "NVML": Probe("nvml", ("gpu",)),
+    "platform": Probe("platform", ("platform",)),
+    "resources": Probe("resources", ("resources",)),
+    "paths": Probe("paths", ("paths",)),
+    "dataset": Probe("dataset", ("dataset", "preprocessed", "training")),
+    "nnU-Net set-up": Probe(
+        "nnunet_setup",
+        (
+            "nnunet.compile_variable",
+            "nnunet.workers_variable",
+            "nnunet.processes_variable",
+            "nnunet.unknown_variables",
+            "nnunet.v1_variables",
+            "nnunet.command",
+            "nnunet.command_here",
+        ),
+    ),
+    "toolchain": Probe(
+        "toolchain",
+        (
+            "triton.c_compiler",
+            "triton.cpp_compiler",
+            "triton.libcuda",
+            "triton.libcuda_link",
+            "triton.cache",
+            "triton.cache_executable",
+        ),
+    ),
+}
+
+
+_NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.notes}
+
+
+def noted_by(fact: str) -> str:
+    """Name the probe that notes an observed fact."""
+    return _NOTED_BY.get(fact) or _NOTED_BY[fact.partition(".")[0]]
+
+
+def _known(context: Context) -> Notes:
+    """Note what the context tells by itself; a probe that looks closer has the last word."""
+    notes = Notes()
+    notes.see("command line or own interpreter", python__executable=str(context.python))
+    for folder in ("raw", "preprocessed", "results"):
+        variable = f"nnUNet_{folder}"
+        notes.see(variable, **{f"paths__{folder}": context.environ.get(variable)})
+    notes.values |= context.request.as_facts()
+    notes.sources |= dict.fromkeys(FACTS.values(), "command line")
+    return notes
+
+
+def _needed(context: Context, asked: Collection[str]) -> list[str]:
+    """Name the probes that note what is asked; a dataset that is named is looked up anyway, as it may not exist."""
+    from nnunet_doctor.facts import CATALOGUE
+
+    known = _known(context).values
+    wanted = {noted_by(name) for name in asked if name not in known and not CATALOGUE[name].derived}
+    wanted |= {"dataset"} if context.request.dataset is not None else set()
+    return [name for name in PROBES if name in wanted]
+
+
+def _looks(names: Collection[str], examined: Callable[[], Report] | None) -> dict[str, Look]:
+    looks = {name: importlib.import_module(f"nnunet_doctor.probes.{PROBES[name].module}").look for name in names}
+    if "interpreter" in looks:
+        looks["interpreter"] = functools.partial(looks["interpreter"], examined=examined)
+    return looks
 
 
 @dataclass
@@ -46,37 +113,48 @@ class _Running:
     errors: list[BaseException] = field(default_factory=list)
 
 
-def start_looking(context: Context) -> Callable[[], Facts]:
-    """Start all probes at once and return a call that waits for what they see, derived facts included.
+def start_looking(context: Context, asked: Collection[str] | None = None) -> Callable[[], Facts]:
+    """Start the probes at once and return a call that waits for what they see, derived facts included.
 
     A probe that fails or does not end in time leaves its facts unknown, with that as the reason.
+
+    Args:
+        context: Where to look.
+        asked: The facts that are asked, with all that they follow from; the others may stay unknown. Everything is
+            looked at unless it is given.
 
     Raises (the returned call):
         NotAnInterpreterError: The examined interpreter is none.
         NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
     """
     until = time.monotonic() + context.timeout + GRACE_SECONDS
-    examined = child.start(context)
-    running = {name: _start(probe, context) for name, probe in _probes(examined).items()}
-    return lambda: _collect(running, context, until)
+    names = list(PROBES) if asked is None else _needed(context, asked)
+    examined = None
+    if "interpreter" in names:
+        from nnunet_doctor.probes import child
+
+        examined = child.start(context)
+    running = {name: _start(look, context) for name, look in _looks(names, examined).items()}
+    return lambda: _collect(running, context, until, asked)
 
 
-def look(context: Context) -> Facts:
-    """Look at everything and return what is seen; see :func:`start_looking`."""
-    return start_looking(context)()
+def look(context: Context, asked: Collection[str] | None = None) -> Facts:
+    """Look at everything, or at what is asked, and return what is seen; see :func:`start_looking`."""
+    return start_looking(context, asked)()
 
 
-def _collect(running: Mapping[str, _Running], context: Context, until: float) -> Facts:
+def _collect(running: Mapping[str, _Running], context: Context, until: float, asked: Collection[str] | None) -> Facts:
     from nnunet_doctor.facts import CATALOGUE, Facts, Unknown
     from nnunet_doctor.facts.derive import derive
-    from nnunet_doctor.probes.dataset import NoSuchDatasetError
 
+    known = _known(context)
     values: dict[str, Observed] = {}
     sources: dict[str, str] = {}
     failures: list[str] = []
+    surveyed, until = _survey(running, context, until, asked)
     for name, probe in running.items():
         probe.thread.join(max(0.0, until - time.monotonic()))
-        if probe.errors and isinstance(probe.errors[0], (child.NotAnInterpreterError, NoSuchDatasetError)):
+        if probe.errors and is_wrong_use(probe.errors[0]):
             raise probe.errors[0]
         if probe.notes:
             values |= probe.notes[0].values
@@ -85,19 +163,61 @@ def _collect(running: Mapping[str, _Running], context: Context, until: float) ->
             error = probe.errors[0] if probe.errors else None
             reason = f"{type(error).__name__}: {error}" if error else f"no end after {context.timeout:g} s"
             failures.append(f"the probe of {name} failed ({reason})")
-    values |= context.request.as_facts()
-    sources |= dict.fromkeys(context.request.as_facts(), "command line")
-    unknown: Observed = Unknown("; ".join(failures) or "no probe looks at it")
-    rest = {name: unknown for name, info in CATALOGUE.items() if not info.derived and name not in values}
-    return derive(Facts().with_values(values | rest, sources))
+    values |= surveyed.values
+    sources |= surveyed.sources
+    lost: Observed = Unknown("; ".join(failures) or "no probe looks at it")
+    not_asked: Observed = Unknown(NOT_ASKED)
+    for name, info in CATALOGUE.items():
+        if info.derived:
+            if asked is not None and name not in asked:
+                values[name] = not_asked
+        elif name in known.values and (name in FACTS.values() or noted_by(name) not in running):
+            values[name], sources[name] = known.values[name], known.sources[name]
+        elif name not in values:
+            values[name] = lost if noted_by(name) in running else not_asked
+    return derive(Facts(values, sources), asked)
 
 
-def _start(probe: Probe, context: Context) -> _Running:
+def _survey(
+    running: Mapping[str, _Running], context: Context, until: float, asked: Collection[str] | None
+) -> tuple[Notes, float]:
+    """Survey the raw dataset while the other probes look; once the user interrupts it, nothing is waited for."""
+    probe = running.get("dataset")
+    if probe is None:
+        return Notes(), until
+    probe.thread.join(max(0.0, until - time.monotonic()))
+    if not probe.notes:
+        return Notes(), until
+
+    from nnunet_doctor.facts import Unknown
+    from nnunet_doctor.probes import dataset
+
+    if asked is not None and not set(asked) & set(dataset.FAULTS.values()):
+        return Notes(), until
+    try:
+        notes = dataset.survey(context, probe.notes[0].values)
+    except dataset.NoSuchDatasetError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a survey raises is the reason of an unknown
+        unknown: Observed = Unknown(f"the survey of the raw dataset failed ({type(error).__name__}: {error})")
+        return Notes(dict.fromkeys(dataset.FAULTS.values(), unknown)), until
+    return notes, 0.0 if notes.values.get("dataset.survey_interrupted") is True else until
+
+
+def is_wrong_use(error: BaseException) -> bool:
+    """Say whether an error is the user's slip, and not the failure of a probe."""
+    from nnunet_doctor.probes.child import NotAnInterpreterError
+    from nnunet_doctor.probes.dataset import NoSuchDatasetError
+
+    return isinstance(error, (NotAnInterpreterError, NoSuchDatasetError))
+
+
+def _start(look: Look, context: Context) -> _Running:
     """Run a probe in a daemon thread: one that hangs in a dead network folder must not hold the doctor."""
 
     def work() -> None:
         try:
-            running.notes.append(probe(context))
+            running.notes.append(look(context))
         except BaseException as error:  # noqa: BLE001 - whatever a probe raises is the reason of an unknown
             running.errors.append(error)
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nnunet_doctor import __version__
-from nnunet_doctor.check import SEVERITIES, Check, Fix, fill
+from nnunet_doctor.check import SEVERITIES, Fix, fill
 from nnunet_doctor.engine import Diagnosis, Finding
-from nnunet_doctor.facts import Facts
+from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.plan import Plan
-from nnunet_doctor.shell import command_line
 
 
-@dataclass(frozen=True)
+# records are written and never compared: the methods for that would take half the time in which this module is loaded
+@dataclass(frozen=True, repr=False, eq=False)
 class DetailRecord:
     """A file, case, folder or variable, and what is said of it."""
 
@@ -24,7 +24,7 @@ class DetailRecord:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class EvidenceRecord:
     """A fact that decided; ``value`` is ``{"unknown": reason}`` for an unknown one."""
 
@@ -33,7 +33,7 @@ class EvidenceRecord:
     source: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class LaunchRecord:
     """What a plan may set by itself."""
 
@@ -41,7 +41,7 @@ class LaunchRecord:
     args: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class FixRecord:
     """A way out; ``command`` is one line for the user's shell."""
 
@@ -50,7 +50,7 @@ class FixRecord:
     launch: LaunchRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class FindingRecord:
     """A problem. ``explained_by`` is the id of the finding that is its cause."""
 
@@ -67,7 +67,7 @@ class FindingRecord:
     explained_by: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class UnknownRecord:
     """A check that could not be decided, and why."""
 
@@ -75,7 +75,7 @@ class UnknownRecord:
     because: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class ReasonRecord:
     """A setting of the plan, and the check that asked for it."""
 
@@ -85,7 +85,7 @@ class ReasonRecord:
     overrules: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class PlanRecord:
     """Launch settings; ``blocked_by`` lists the findings that no setting removes."""
 
@@ -95,7 +95,25 @@ class PlanRecord:
     blocked_by: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
+class DatasetRecord:
+    """The raw dataset that was surveyed, or the images to predict with ``model``; what is unknown is None.
+
+    ``depth`` is quick, default or deep.
+    """
+
+    name: str
+    depth: str
+    cases: int | None
+    channels: int | None
+    labels: int | None
+    files: int | None
+    reader: str | None
+    model: str | None
+    interrupted: bool
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class MachineRecord:
     """The machine and installation in a few words."""
 
@@ -106,7 +124,7 @@ class MachineRecord:
     gpu: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class Report:
     """One examination."""
 
@@ -117,6 +135,7 @@ class Report:
     ignored: list[str]
     plan: PlanRecord
     machine: MachineRecord
+    dataset: DatasetRecord | None = None
     doctor: str = __version__
     schema_version: int = 1
 
@@ -131,7 +150,7 @@ def build(
     facts: Facts,
     diagnosis: Diagnosis,
     plan: Plan,
-    ignored: Sequence[Check],
+    ignored: Sequence[str],
     language: str,
     fail_on: str,
 ) -> Report:
@@ -141,9 +160,10 @@ def build(
         findings=[finding_record(finding, facts, language) for finding in diagnosis.findings],
         unknown=[UnknownRecord(item.check.id, "; ".join(item.because)) for item in diagnosis.undecided],
         passed=[check.id for check in diagnosis.passed],
-        ignored=[check.id for check in ignored],
+        ignored=list(ignored),
         plan=plan_record(plan),
         machine=machine(facts),
+        dataset=dataset(facts),
     )
 
 
@@ -176,14 +196,19 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
 
 def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
     """Put a fix into words, its command into the quoting of the user's shell."""
-    command = [fill(word, facts) for word in fix.command]
     return FixRecord(
         text=fill(fix.text[language], facts),
-        command=command_line(shell_of(facts), command) if command else None,
+        command=_command(fix, facts) if fix.command else None,
         launch=LaunchRecord(
             {name: fill(value, facts) for name, value in fix.env.items()}, [fill(word, facts) for word in fix.args]
         ),
     )
+
+
+def _command(fix: Fix, facts: Facts) -> str:
+    from nnunet_doctor.shell import command_line
+
+    return command_line(shell_of(facts), [fill(word, facts) for word in fix.command])
 
 
 def plan_record(plan: Plan) -> PlanRecord:
@@ -214,6 +239,33 @@ def machine(facts: Facts) -> MachineRecord:
     )
 
 
+FEW_DETAILS = 1000
+"""Up to here the standard library is sooner done than msgspec is loaded; far above it takes nine times as long."""
+
+
+def dataset(facts: Facts) -> DatasetRecord | None:
+    """Return what was surveyed; None when nothing was."""
+    depth = facts["dataset.surveyed"]
+    if not isinstance(depth, str):
+        return None
+
+    def known(name: str) -> Any:
+        value = facts[f"dataset.{name}"]
+        return None if isinstance(value, Unknown) else value
+
+    return DatasetRecord(
+        name=known("predict_input") or known("name") or "?",
+        depth=depth,
+        cases=known("cases"),
+        channels=known("channels"),
+        labels=known("labels"),
+        files=known("files"),
+        reader=known("reader"),
+        model=known("model"),
+        interrupted=known("survey_interrupted") is True,
+    )
+
+
 def to_json(report: Report, *, ascii_only: bool) -> str:
     """Return the report as JSON text, keys in the order of the contract."""
     order = (
@@ -221,22 +273,28 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
         "doctor",
         "verdict",
         "machine",
+        "dataset",
         "findings",
         "unknown",
         "passed",
         "ignored",
         "plan",
     )
+    import json
+
+    ordered = {key: getattr(report, key) for key in order}
+    if sum(len(finding.details) for finding in report.findings) <= FEW_DETAILS:
+        with contextlib.suppress(ValueError):  # a path that is not UTF-8, or a number that JSON does not know
+            text = json.dumps(ordered, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=vars)
+            text.encode("utf-8")
+            return text
     import msgspec
 
-    plain = msgspec.to_builtins(report)
-    ordered = {key: plain[key] for key in order}
+    plain = msgspec.to_builtins(ordered)
     if not ascii_only:
-        try:
-            return msgspec.json.format(msgspec.json.encode(ordered), indent=2).decode("utf-8")
-        except UnicodeEncodeError:  # a path that is not UTF-8; JSON can only escape it
-            pass
-    return json.dumps(ordered, indent=2)
+        with contextlib.suppress(UnicodeEncodeError):  # JSON can only escape it
+            return msgspec.json.format(msgspec.json.encode(plain), indent=2).decode("utf-8")
+    return json.dumps(plain, indent=2)
 
 
 def schema() -> dict[str, object]:

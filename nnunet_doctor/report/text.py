@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
-from nnunet_doctor.report.record import FindingRecord, FixRecord, Report
+from nnunet_doctor.report.record import DatasetRecord, FindingRecord, FixRecord, Report
 from nnunet_doctor.shell import set_variable
 from nnunet_doctor.words import say
 
@@ -48,13 +48,9 @@ def console_for(stream: IO[str], width: int | None = None, *, record: bool = Fal
 
 def print_report(report: Report, console: Console, language: str, shell: str) -> None:
     """Print the whole report."""
-    machine = report.machine
-    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
-    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
-    title = (
-        f"nnunet-doctor {report.doctor}: {machine.system}, Python {machine.python}, {torch}, {nnunet}, {machine.gpu}"
-    )
-    print_block(console, title, indent=0, style="bold")
+    print_block(console, _title(report, language), indent=0, style="bold")
+    if report.dataset is not None:
+        _print_dataset(report.dataset, console, language)
     console.print()
     for finding in report.findings:
         if finding.explained_by is None:
@@ -62,6 +58,38 @@ def print_report(report: Report, console: Console, language: str, shell: str) ->
     _print_undecided(report, console, language)
     print_plan(report, console, language)
     _print_summary(report, console, language)
+
+
+def _title(report: Report, language: str) -> str:
+    """Name the doctor, and of the machine what was looked at."""
+    machine = report.machine
+    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
+    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
+    parts = (machine.system, f"Python {machine.python}", torch, nnunet, machine.gpu)
+    known = ", ".join(part for part in parts if not part.endswith("?"))
+    return f"nnunet-doctor {report.doctor}" + (f": {known}" if known else "")
+
+
+def _print_dataset(dataset: DatasetRecord, console: Console, language: str) -> None:
+    """Name the dataset, and say what was not looked into."""
+    values = {
+        name: "?" if value is None else value
+        for name, value in (
+            ("name", dataset.name),
+            ("cases", dataset.cases),
+            ("channels", dataset.channels),
+            ("labels", dataset.labels),
+            ("files", dataset.files),
+            ("reader", dataset.reader),
+            ("model", dataset.model),
+        )
+    }
+    line = say(language, "survey_input" if dataset.model else "survey_title", **values)
+    print_block(console, line, indent=0, style="bold")
+    if dataset.interrupted:
+        print_block(console, say(language, "survey_interrupted"), indent=0, style="yellow")
+    elif dataset.depth != "deep" and dataset.files:
+        print_block(console, say(language, f"survey_{dataset.depth}"), indent=0, style="dim")
 
 
 def _print_finding(

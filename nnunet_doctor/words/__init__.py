@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 import tomli
 
 
 @cache
 def _table(language: str) -> dict[str, str]:
-    text = (files("nnunet_doctor.words") / f"{language}.toml").read_text(encoding="utf-8")
-    return tomli.loads(text)
+    return tomli.loads(Path(__file__).with_name(f"{language}.toml").read_text(encoding="utf-8"))
 
 
 def say(language: str, key: str, **values: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from nnunet_doctor.facts import CATALOGUE, Unknown
+from nnunet_doctor.probes import child, paths
 from nnunet_doctor.probes import look as module
-from nnunet_doctor.probes import paths
 from nnunet_doctor.probes.child import NotAnInterpreterError
 from nnunet_doctor.probes.dataset import NoSuchDatasetError
+from nnunet_doctor.request import FACTS
 
 
 @pytest.fixture
@@ -20,9 +22,9 @@ def look(monkeypatch):
     """Return the facts that are seen with some probes instead of others."""
 
     def look(context, **instead):
-        real = module._probes
+        real = module._looks
         given = {name.replace("_", " "): probe for name, probe in instead.items()}
-        monkeypatch.setattr(module, "_probes", lambda examined: {**real(examined), **given})
+        monkeypatch.setattr(module, "_looks", lambda names, examined: {**real(names, examined), **given})
         return module.look(context)
 
     return look
@@ -113,6 +115,56 @@ def test_what_the_user_means_is_a_fact(context_of):
 
     assert (facts["training.configuration"], facts["training.fold"]) == ("2d", "all")
     assert facts.source("training.device_request") == "command line"
+
+
+@pytest.mark.parametrize("name", module.PROBES)
+def test_probe_notes_what_it_is_known_for(context_of, packages, name):
+    """Each probe notes just the facts that are declared beside it; a look at some facts starts the right ones."""
+    packages.torch("")
+    packages.distribution("nnunetv2", "2.8.1", ["torch>=2.1.2"])
+    observed = {fact for fact, info in CATALOGUE.items() if not info.derived} - set(FACTS.values())
+    look = importlib.import_module(f"nnunet_doctor.probes.{module.PROBES[name].module}").look
+
+    notes = look(context_of())
+
+    assert set(notes.values) == {fact for fact in observed if module.noted_by(fact) == name}
+
+
+def test_only_what_is_asked_is_looked_at(context_of, monkeypatch):
+    """Facts that are not asked for are unknown and say so, and no interpreter is started for those of the folders."""
+    monkeypatch.setattr(child, "start", raises(AssertionError("a child was started")))
+
+    facts = module.look(context_of({"nnUNet_raw": "/raw"}), {"paths.raw_kind", "paths.missing", "nnunet.command"})
+
+    assert (facts["paths.raw"], facts["paths.raw_kind"]) == ("/raw", "missing")
+    assert not isinstance(facts["nnunet.command"], Unknown)
+    for name in ("python.version", "torch.version", "gpu.count", "resources.cpus", "training.compiles"):
+        assert facts[name] == Unknown("not asked for")
+
+
+@pytest.mark.parametrize("name", ["python.version", "torch.importable", "triton.package", "nnunet.version"])
+def test_interpreter_is_started_for_what_only_it_knows(context_of, name):
+    """A fact of the examined interpreter is learnt when it alone is asked for."""
+    facts = module.look(context_of(quick=True), {name})
+
+    assert facts[name] != Unknown("not asked for")
+    assert facts["python.environment"] == "venv"
+
+
+def test_interpreter_is_named_without_being_started(context_of, bare_python, monkeypatch):
+    """Commands can be shown with the examined interpreter although it is not started for that."""
+    monkeypatch.setattr(child, "start", raises(AssertionError("a child was started")))
+
+    facts = module.look(context_of(), {"python.executable", "platform.shell"})
+
+    assert facts["python.executable"] == str(bare_python)
+    assert isinstance(facts["platform.shell"], str)
+
+
+def test_dataset_that_is_named_is_always_looked_up(context_of):
+    """A slip of the pen in the name of a dataset is the user's to hear of, whatever else is asked."""
+    with pytest.raises(NoSuchDatasetError):
+        module.look(context_of(dataset="colon"), {"paths.raw_kind"})
 
 
 def test_wrong_use_is_raised(context_of, tmp_path):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import tomli
-from packaging.version import InvalidVersion, Version
 
 NAMES = ("nnunet", "torch")
 """The tables there are."""
@@ -16,8 +15,7 @@ NAMES = ("nnunet", "torch")
 @cache
 def table(name: str) -> dict[str, Any]:
     """Read a table; see the comments at its head for the meaning of each key."""
-    text = (files("nnunet_doctor.facts.tables") / f"{name}.toml").read_text(encoding="utf-8")
-    return tomli.loads(text)
+    return tomli.loads(Path(__file__).with_name(f"{name}.toml").read_text(encoding="utf-8"))
 
 
 def known_until(name: str) -> str:
@@ -40,6 +38,8 @@ def row_for(name: str, version: str) -> dict[str, Any] | None:
     Returns:
         None when the version is older than the table or is no version.
     """
+    from packaging.version import InvalidVersion, Version
+
     try:
         wanted = Version(Version(version).public)
     except InvalidVersion:
@@ -50,6 +50,8 @@ def row_for(name: str, version: str) -> dict[str, Any] | None:
 
 def is_newer_than_known(name: str, version: str) -> bool:
     """Say whether a release is newer than every release of a table."""
+    from packaging.version import InvalidVersion, Version
+
     try:
         return Version(Version(version).public) > Version(newest(name))
     except InvalidVersion:

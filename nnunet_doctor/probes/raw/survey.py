@@ -164,6 +164,8 @@ def _look_into(
     paths = _paths(structure.cases)
     result.reader = description.reader or _reader_of(folder, ending.lower(), paths)
     tasks = _tasks(folder, structure, paths, result.reader, result.depth)
+    if tasks and all(task.decodes == "all" for task in tasks.values()):
+        result.depth = "deep"
     _examine(folder, structure, tasks, result, means)
     _examine_suspects(folder, structure, description, result)
     if result.reader == "Tiff3DIO":

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar, Union
 
 T = TypeVar("T")
 
@@ -40,11 +40,18 @@ Observed = Union[Value, Unknown]
 NOT_LOOKED_AT = Unknown("nothing has looked at this")
 
 
+class Declared(NamedTuple):
+    """A fact as its area declares it: its meaning, and whether it follows from others."""
+
+    doc: str
+    derived: bool
+
+
 def fact(doc: str) -> Any:
-    """Declare a field that a probe or the user's request fills."""
-    return field(default=NOT_LOOKED_AT, metadata={"doc": doc, "derived": False})
+    """Declare a fact that a probe or the user's request fills."""
+    return Declared(doc, derived=False)
 
 
 def derived(doc: str) -> Any:
-    """Declare a field that :mod:`nnunet_doctor.facts.derive` computes from other facts."""
-    return field(default=NOT_LOOKED_AT, metadata={"doc": doc, "derived": True})
+    """Declare a fact that :mod:`nnunet_doctor.facts.derive` computes from other facts."""
+    return Declared(doc, derived=True)

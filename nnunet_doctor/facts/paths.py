@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnunet_doctor.facts.base import Detail, Unknown, derived, fact
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class PathsFacts:
     """nnUNet_raw, nnUNet_preprocessed and nnUNet_results."""
 

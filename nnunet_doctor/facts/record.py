@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nnunet_doctor.facts.base import NOT_LOOKED_AT, Detail, Observed
+from nnunet_doctor.facts.base import NOT_LOOKED_AT, Declared, Detail, Observed
 from nnunet_doctor.facts.dataset import DatasetFacts
 from nnunet_doctor.facts.gpu import GpuFacts
 from nnunet_doctor.facts.nnunet import NnunetFacts
@@ -84,13 +83,12 @@ def _catalogue() -> dict[str, FactInfo]:
     """Read the annotations as texts: to evaluate them takes longer than all else that happens at import."""
     infos: dict[str, FactInfo] = {}
     for area, record in AREAS.items():
-        for item in dataclasses.fields(record):
-            members = str(item.type).split(" | ")
+        for noun, annotation in record.__annotations__.items():
+            members = annotation.split(" | ")
             (plain,) = set(members) - {"Unknown", "None"}
-            name = f"{area}.{item.name}"
-            infos[name] = FactInfo(
-                name, _TYPES[plain], "None" in members, item.metadata["derived"], item.metadata["doc"]
-            )
+            name = f"{area}.{noun}"
+            declared: Declared = getattr(record, noun)
+            infos[name] = FactInfo(name, _TYPES[plain], "None" in members, declared.derived, declared.doc)
     return infos
 
 

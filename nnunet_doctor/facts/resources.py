@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from nnunet_doctor.facts.base import Unknown, derived, fact
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class ResourcesFacts:
     """Processors, memory, shared memory and limits, as granted."""
 

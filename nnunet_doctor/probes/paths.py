@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
-
-import psutil
 
 from nnunet_doctor.facts import Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
@@ -55,6 +52,8 @@ def nearest_folder(path: Path) -> Path:
 
 def is_writable(folder: Path) -> bool:
     """Say whether a file can be made in a folder, by making one that is gone at once."""
+    import tempfile
+
     try:
         with tempfile.TemporaryFile(dir=folder):
             return True
@@ -64,6 +63,8 @@ def is_writable(folder: Path) -> bool:
 
 def filesystem_of(folder: Path) -> str | None:
     """Name the file system of a folder, by the longest mount point above it."""
+    import psutil
+
     real = folder.resolve()
     mounts = {Path(part.mountpoint): part.fstype for part in psutil.disk_partitions(all=True)}
     return next((mounts[parent] for parent in (real, *real.parents) if mounts.get(parent)), None)

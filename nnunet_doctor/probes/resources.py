@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import os
 import shutil
-import tempfile
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from nnunet_doctor.facts import Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
@@ -20,6 +18,8 @@ GIB = 1024**3
 
 def look(context: Context) -> Notes:
     """Note the facts of area resources."""
+    import tempfile
+
     notes = Notes()
     group = group_limits(Path("/"))
     _cpus(notes, group, context.environ)
@@ -155,6 +155,8 @@ def _affinity() -> int | None:
 
 
 def _memory(notes: Notes, group: GroupLimits, environ: Mapping[str, str]) -> None:
+    import psutil
+
     memory = psutil.virtual_memory()
     granted, available = memory.total, memory.available
     if group.memory is not None:
@@ -190,7 +192,7 @@ def _gib(count: int) -> float:
 def _shm(notes: Notes) -> None:
     size: Observed = None
     free: Observed = None
-    if psutil.LINUX:
+    if sys.platform == "linux":
         try:
             usage = shutil.disk_usage("/dev/shm")
             size, free = round(usage.total / GIB, 3), round(usage.free / GIB, 3)

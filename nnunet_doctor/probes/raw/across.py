@@ -20,9 +20,15 @@ FAR = 5.0
 FEWEST = 5
 """With fewer cases there is no median to be far from."""
 
+DOUBTS = ("not-3d", "not-scalar", "no-orientation", "bad-spacing", "units", "qform-sform", "direction-not-orthonormal")
+"""What is wrong with a file by itself and makes it the likely culprit when it differs from another."""
+
 SHOWN_VALUES = 8
 COPY_VALUES = 8
 """From this number of undeclared values on, a label may be a copy of an image."""
+
+BRIGHTER = 1000.0
+"""Scanners scale MR images differently, but not by such a factor."""
 
 AIR_HU, TISSUE_HU = -500.0, -100.0
 """A CT holds air of about -1000 HU; an MR holds nothing below zero, give or take a filter's ringing."""
@@ -61,10 +67,14 @@ def _within_case(structure: Structure, case: Case, reports: Reports) -> None:
     first = files[0][1]
     if all(_grid(header) == _grid(first) for _, header in files[1:]):
         return
+    doubted = {path for path, _ in files if any(id in DOUBTS for id, _ in reports[path].faults)}
+    # those that are in doubt come last: of two that differ, the first is believed
+    files.sort(key=lambda item: item[0] in doubted)
     _differing(structure, "shape-mismatch", files, lambda header: header.shape, _equal)
     # nnU-Net compares the channels of a case to the last bit, but label and images with a tolerance
     _differing(structure, "spacing-mismatch", images, lambda header: header.spacing, _equal)
-    _differing(structure, "spacing-mismatch", [*images[:1], *files[len(images) :]], lambda header: header.spacing)
+    both = [item for item in files if item[0] in (case.label, images[0][0] if images else "")]
+    _differing(structure, "spacing-mismatch", both, lambda header: header.spacing)
     _differing(structure, "origin-mismatch", files, lambda header: header.origin)
     _differing(structure, "direction-mismatch", files, lambda header: header.direction)
 
@@ -237,19 +247,18 @@ def _duplicates(structure: Structure, reports: Reports, same: Callable[[str, str
         groups: dict[tuple[object, ...], list[tuple[str, str]]] = defaultdict(list)
         for path, case in files:
             report = reports.get(path)
-            if report and report.content and report.header and not _is_plain(report.tally, id):
+            if report and report.content and report.header and not _is_plain(report, id):
                 groups[report.content, report.header.shape, report.header.dtype].append((path, case))
         for group in groups.values():
             _add_group(structure, id, group, same, is_sure=reports[group[0][0]].content.startswith("voxels"))
 
 
-def _is_plain(tally: Tally | None, id: str) -> bool:
+def _is_plain(report: FileReport, id: str) -> bool:
     """An image of one value, or a label without foreground, is as good as any other such."""
-    if tally is None:
-        return False
+    tally = report.tally
     if id == "duplicate-image":
-        return tally.lowest == tally.highest
-    return all(value == 0 for value, _ in tally.values)
+        return tally is not None and tally.lowest == tally.highest
+    return tally is None or all(value == 0 for value, _ in tally.values)
 
 
 def _add_group(
@@ -319,9 +328,20 @@ def _kinds(structure: Structure, description: Description, reports: Reports) -> 
             usual = ranges[min(more)]
             for path in sorted(fewer):
                 structure.add("channels-mixed", path, f"{_span(ranges[path])}; most are {_span(usual)}")
+        _far_brighter(structure, ranges)
         is_ct = channel < len(names) and names[channel].casefold() == "ct"
         if is_ct and len(ranges) >= FEWEST and _are_bytes(ranges.values()):
             structure.add("channel-normalisation", "dataset.json", f"{channel}: {names[channel]}; values 0 to 255")
+
+
+def _far_brighter(structure: Structure, ranges: Mapping[str, tuple[float, float]]) -> None:
+    if len(ranges) < FEWEST:
+        return
+    usual = statistics.median(max(map(abs, limits)) for limits in ranges.values())
+    for path, limits in ranges.items():
+        largest = max(map(abs, limits))
+        if not usual / BRIGHTER <= largest <= usual * BRIGHTER:
+            structure.add("channels-mixed", path, f"{_span(limits)}; median of the largest values {usual:.4g}")
 
 
 def _range(report: FileReport | None) -> tuple[float, float] | None:

@@ -24,6 +24,7 @@ from nnunet_doctor import processes
 from nnunet_doctor.probes.raw.examine import ending_of, examine
 from nnunet_doctor.probes.raw.memory import keep_memory
 from nnunet_doctor.probes.raw.record import FileReport, Task
+from nnunet_doctor.probes.raw.worker import READY
 
 WORTH_SECONDS = 0.4
 """From this much work on, processes are started."""
@@ -60,12 +61,22 @@ def seconds_of(task: Task, size: int) -> float:
 
 @dataclass
 class _Work:
-    """What is left to do, shared by all who do it."""
+    """What is left to do, shared by all who do it.
+
+    Attributes:
+        tasks: All files.
+        sizes: Bytes of each.
+        on_report: Takes the reports.
+        left: Numbers of the tasks that nobody has taken yet.
+        stopped: Set when nobody needs the rest.
+        failure: What went wrong in a thread, for the one that waits for it.
+    """
 
     tasks: Sequence[Task]
     sizes: Sequence[int]
     on_report: OnReport
     left: deque[int]
+    failure: BaseException | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -79,6 +90,11 @@ class _Work:
                 taken.append(number)
                 cost += seconds_of(self.tasks[number], self.sizes[number])
             return taken
+
+    def give_back(self, numbers: Sequence[int]) -> None:
+        """Leave tasks that were taken to others."""
+        with self.lock:
+            self.left.extendleft(reversed(numbers))
 
     def report(self, number: int, report: FileReport) -> None:
         with self.lock:
@@ -106,48 +122,79 @@ def examine_all(
     if sum(costs) > LITTLE_SECONDS:
         keep_memory()
     work = _Work(tasks, sizes, on_report, deque(order))
-    threads = [threading.Thread(target=_supervise, args=(work,), daemon=True) for _ in range(helpers)]
+    threads: list[threading.Thread] = []
     ahead = _Ahead(work)
     try:
-        for thread in threads:
-            thread.start()
-        while batch := work.take():
-            for number in batch:
-                work.report(number, examine(tasks[number]))
+        for _ in range(helpers):
+            thread = threading.Thread(target=_supervise, args=(work,), daemon=True)
+            with contextlib.suppress(RuntimeError):  # the system allows no more threads
+                thread.start()
+                threads.append(thread)
+        _work_off(work)
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.1)
+        _work_off(work)
     finally:
         work.stopped.set()
         ahead.close()
         for thread in threads:
             thread.join(1.0)
+    if work.failure is not None:
+        raise work.failure
+
+
+def _work_off(work: _Work) -> None:
+    """Examine in this process until nothing is left."""
+    while batch := work.take():
+        for number in batch:
+            work.report(number, examine(work.tasks[number]))
 
 
 # --- other processes -----------------------------------------------------------------------------------------------
 
 
 def _supervise(work: _Work) -> None:
-    """Keep one process busy; start another one when it dies."""
-    batch: list[int] = []
-    while not work.stopped.is_set():
-        batch = batch or work.take()
-        if not batch:
-            return
-        try:
-            child = _start()
-        except OSError:
-            with work.lock:
-                work.left.extendleft(reversed(batch))
-            return
-        try:
-            batch = _feed(child, batch, work)
-        finally:
-            _end(child)
-        if batch and not work.stopped.is_set():
-            code = child.wait()
-            reason = processes.death(code) or f"exit code {code}"
-            work.report(batch.pop(0), FileReport(faults=[("undecoded", f"the reader died: {reason}")], stable=False))
+    """Keep one process busy, and start another one when it dies."""
+    try:
+        left: list[int] = []
+        while not work.stopped.is_set() and (left := left or work.take()):
+            left = _with_process(work, left)
+    except _CannotStartError:
+        work.give_back(left)
+    except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
+        work.failure = error
+        work.stopped.set()
+
+
+class _CannotStartError(Exception):
+    """There is no process that could examine files."""
+
+
+def _with_process(work: _Work, batch: list[int]) -> list[int]:
+    """Examine files in a process until nothing is left or it dies; return what it has taken and not answered.
+
+    The first file that it has not answered is the one it died over: that is reported.
+
+    Raises:
+        _CannotStartError: It has not even come to the first file.
+    """
+    try:
+        child = _start()
+    except (OSError, TypeError, ValueError):  # no interpreter, no working folder, no room for another process
+        raise _CannotStartError from None
+    threading.Thread(target=_stop_with, args=(child, work), daemon=True).start()
+    try:
+        if _line(child) != READY:
+            raise _CannotStartError
+        left = _feed(child, batch, work)
+    finally:
+        _end(child)
+    if left and not work.stopped.is_set():
+        code = child.wait()
+        reason = processes.death(code) or f"exit code {code}"
+        work.report(left.pop(0), FileReport(faults=[("undecoded", f"the reader died: {reason}")], stable=False))
+    return left
 
 
 def _start() -> subprocess.Popen[bytes]:
@@ -166,34 +213,41 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _feed(child: subprocess.Popen[bytes], batch: list[int], work: _Work) -> list[int]:
+def _feed(child: subprocess.Popen[bytes], batch: Sequence[int], work: _Work) -> list[int]:
     """Hand over batch after batch, one ahead; return what is unanswered when the process dies or is stopped."""
-    decode = msgspec.json.Decoder(FileReport).decode
-    stopper = threading.Thread(target=_stop_with, args=(child, work), daemon=True)
-    stopper.start()
     waiting = list(batch)
-    try:
-        _send(child, batch, work)
-        while waiting:
-            following = work.take()
-            if following:
-                _send(child, following, work)
-                waiting += following
-            for _ in range(len(waiting) - len(following)):
-                line = child.stdout.readline() if child.stdout else b""
-                if not line:
-                    return waiting
-                work.report(waiting.pop(0), decode(line))
-    except (OSError, msgspec.MsgspecError):
-        return waiting
+    _send(child, batch, work)
+    while waiting:
+        following = work.take()
+        waiting += following
+        _send(child, following, work)
+        for _ in range(len(waiting) - len(following)):
+            try:
+                report = _DECODE(_line(child))
+            except msgspec.MsgspecError:
+                return waiting
+            work.report(waiting.pop(0), report)
     return []
 
 
+_DECODE = msgspec.json.Decoder(FileReport).decode
+
+
+def _line(child: subprocess.Popen[bytes]) -> bytes:
+    """Return the next line of what a process says; empty when it is dead."""
+    try:
+        return child.stdout.readline() if child.stdout else b""
+    except (OSError, ValueError):
+        return b""
+
+
 def _send(child: subprocess.Popen[bytes], batch: Sequence[int], work: _Work) -> None:
-    lines = json.dumps([msgspec.structs.astuple(work.tasks[number]) for number in batch])
-    if child.stdin:
-        child.stdin.write(lines.encode("ascii") + b"\n")
-        child.stdin.flush()
+    """Hand tasks over; a process that is dead is found so when it does not answer."""
+    if batch and child.stdin:
+        lines = json.dumps([msgspec.structs.astuple(work.tasks[number]) for number in batch])
+        with contextlib.suppress(OSError):
+            child.stdin.write(lines.encode("ascii") + b"\n")
+            child.stdin.flush()
 
 
 def _stop_with(child: subprocess.Popen[bytes], work: _Work) -> None:
@@ -214,6 +268,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait(2.0)
     except subprocess.TimeoutExpired:
         processes.end_group(child)
+        child.wait()
 
 
 # --- reading ahead -------------------------------------------------------------------------------------------------
@@ -230,26 +285,26 @@ class _Ahead:
         self.pool: ThreadPoolExecutor | None = None
         if len(self.order) > PREFETCHERS and self._is_slow():
             self.pool = ThreadPoolExecutor(PREFETCHERS, thread_name_prefix="ahead")
-            threading.Thread(target=self._run, args=(self.pool,), daemon=True).start()
+            with contextlib.suppress(RuntimeError):  # the system allows no more threads
+                threading.Thread(target=self._run, args=(self.pool,), daemon=True).start()
 
     def _is_slow(self) -> bool:
         begun = time.perf_counter()
         for number in self.order[:SAMPLES]:
-            _touch(self.work.tasks[number], self.work.sizes[number], whole=False)
+            self._touch(number, whole=False)
         return time.perf_counter() - begun > SAMPLES * SLOW_READ_SECONDS
 
     def _run(self, pool: ThreadPoolExecutor) -> None:
         for position, number in enumerate(self.order):
-            task, size = self.work.tasks[number], self.work.sizes[number]
-            whole = task.decodes == "all"
-            window = AHEAD_LARGE if whole and size > AHEAD_BYTES else AHEAD_FILES
+            whole = self.work.tasks[number].decodes == "all"
+            window = AHEAD_LARGE if whole and self.work.sizes[number] > AHEAD_BYTES else AHEAD_FILES
             while position - self._done() > window and not self.work.stopped.is_set():
                 time.sleep(0.005)
             if self.work.stopped.is_set():
                 return
             if position >= self._done():
                 with contextlib.suppress(RuntimeError):  # the pool was closed meanwhile
-                    pool.submit(_touch, task, size, whole=whole)
+                    pool.submit(self._touch, number, whole=whole)
 
     def _done(self) -> int:
         return len(self.order) - len(self.work.left)
@@ -258,16 +313,16 @@ class _Ahead:
         if self.pool is not None:
             self.pool.shutdown(wait=False, cancel_futures=True)
 
-
-def _touch(task: Task, size: int, *, whole: bool) -> None:
-    """Read head and end of a file, or all of it, so that the system has them at hand."""
-    if not os.path.isfile(task.path):
-        return
-    with contextlib.suppress(OSError), open(task.path, "rb", buffering=0) as file:
-        if whole:
-            while file.read(1024**2):
-                pass
-        else:
-            file.read(4096)
-            file.seek(max(0, size - 4096))
-            file.read(4096)
+    def _touch(self, number: int, *, whole: bool) -> None:
+        """Read head and end of a file, or all of it, so that the system has them at hand."""
+        path, size = self.work.tasks[number].path, self.work.sizes[number]
+        if not os.path.isfile(path):
+            return
+        with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+            if whole:
+                while not self.work.stopped.is_set() and file.read(1024**2):
+                    pass
+            else:
+                file.read(4096)
+                file.seek(max(0, size - 4096))
+                file.read(4096)

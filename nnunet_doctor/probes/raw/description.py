@@ -12,14 +12,25 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from nnunet_doctor.probes.raw.examine import FORMATS
 from nnunet_doctor.probes.raw.record import READERS, Fault
 
 MOST_BYTES = 50 * 1024**2
+MOST_REPAIRED = 2 * 1024**2
+"""Letters of a text that is repaired; people do not write longer ones by hand."""
+
+MOST_FAULTS = 100
+"""Faults of one kind that are told one by one, and how many keys are looked at for one that is misspelt."""
+
+MOST_LETTERS = 300
+MOST_REGIONS = 256
+LARGEST_VALUE = 2**53
+"""No file holds a greater label exactly, and Python refuses to print the greatest that JSON can hold."""
+
 REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
 
 _BOMS = (
@@ -51,7 +62,7 @@ class Description:
         channels: Names of the channels in the order of the file; None when they are not known.
         file_ending: None when it is not known.
         cases: numTraining.
-        labels: Values of each label by name, without the ignore label; None when they are not known.
+        labels: Values of each label by name, without the ignore label; None when one of them is not known.
         ignore: Value of the ignore label.
         reader: overwrite_image_reader_writer, when nnU-Net has such a class.
         listed: Cases under the key ``dataset``; None when there is no such key.
@@ -78,29 +89,53 @@ class Description:
 
 def understand(raw: bytes) -> Description:
     """Read the bytes of a dataset.json. Whatever they are, the answer is a record."""
-    faults: list[Fault] = []
-    text = _text(raw, faults)
-    content = _content(text, faults) if text is not None else None
-    if not isinstance(content, dict):
-        if not any(id == "json-syntax" for id, _ in faults):
-            faults.append(("json-type", f"{_kind(content)} instead of object"))
-        return Description(faults=tuple(faults))
-    return _described(content, faults)
+    found = _Found()
+    text = _text(raw, found)
+    content = _content(text, found) if text is not None else None
+    if isinstance(content, dict):
+        return _described(content, found)
+    if not found.counts["json-syntax"]:
+        found.add("json-type", f"{_kind(content)} instead of object")
+    return Description(faults=found.all())
 
 
-def _text(raw: bytes, faults: list[Fault]) -> str | None:
+class _Found:
+    """The faults so far, some of each kind with short particulars, however many and long they are."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.counts: Counter[str] = Counter()
+
+    def add(self, id: str, message: str) -> None:
+        self.counts[id] += 1
+        if self.counts[id] <= MOST_FAULTS:
+            self.faults.append((id, _cut(message, MOST_LETTERS)))
+
+    def wrong(self, key: str, value: object, wanted: str) -> None:
+        self.add("json-type", f"{_cut(key)}: {_shown(value)} instead of {wanted}")
+
+    def all(self) -> tuple[Fault, ...]:
+        left = {id: count - MOST_FAULTS for id, count in self.counts.items() if count > MOST_FAULTS}
+        return (*self.faults, *((id, f"{count} more") for id, count in left.items()))
+
+
+def _cut(text: str, length: int = 80) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _text(raw: bytes, found: _Found) -> str | None:
     if len(raw) > MOST_BYTES:
-        faults.append(("json-syntax", f"over {MOST_BYTES // 1024**2} MB"))
+        found.add("json-syntax", f"over {MOST_BYTES // 1024**2} MB")
         return None
     for mark, encoding, name in _BOMS:
         if raw.startswith(mark):
-            faults.append(("json-syntax", name))
+            found.add("json-syntax", name)
             return raw.decode(encoding, "replace")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        faults.append(("json-syntax", f"line {line}: byte 0x{raw[error.start]:02x} is not UTF-8"))
+        found.add("json-syntax", f"line {line}: byte 0x{raw[error.start]:02x} is not UTF-8")
     for encoding in _LEGACY:
         try:
             return raw.decode(encoding)
@@ -109,36 +144,52 @@ def _text(raw: bytes, faults: list[Fault]) -> str | None:
     return raw.decode("latin-1")
 
 
-def _content(text: str, faults: list[Fault]) -> Any:
-    twice: list[str] = []
+def _content(text: str, found: _Found) -> Any:
+    twice: dict[str, None] = {}
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        twice.extend(key for key, count in Counter(key for key, _ in items).items() if count > 1)
-        return dict(items)
+        made = dict(items)
+        if len(made) < len(items):
+            twice.update((key, None) for key, count in Counter(key for key, _ in items).items() if count > 1)
+        return made
 
     try:
         content = json.loads(text, object_pairs_hook=pairs)
     except json.JSONDecodeError as error:
-        if not any(id == "json-syntax" for id, _ in faults):
-            faults.append(("json-syntax", _place(text, error)))
+        if not found.counts["json-syntax"]:
+            found.add("json-syntax", _place(text, error))
         content = _repaired_content(text)
     except RecursionError:
-        faults.append(("json-syntax", "nested too deeply"))
+        found.add("json-syntax", "nested too deeply")
         return None
     except ValueError:  # Python's limit of digits
-        faults.append(("json-syntax", "a number with too many digits"))
+        found.add("json-syntax", "a number with too many digits")
         return None
-    for key in dict.fromkeys(twice):
-        lines = [str(number) for number, line in enumerate(text.splitlines(), 1) if f'"{key}"' in line]
-        faults.append(("json-duplicate-key", f"{key}, lines {', '.join(lines)}" if len(lines) > 1 else key))
+    for key, lines in _lines_of(twice, text).items():
+        found.add("json-duplicate-key", f"{_cut(key)}, lines {', '.join(lines)}" if len(lines) > 1 else _cut(key))
     return content
+
+
+def _lines_of(keys: Iterable[str], text: str) -> dict[str, list[str]]:
+    """Return the numbers of the lines in which the keys stand; none for those written with escapes."""
+    lines: dict[str, list[str]] = {key: [] for key in keys}
+    if lines:
+        line, position = 1, 0
+        for match in _KEY.finditer(text):
+            line += text.count("\n", position, match.start())
+            position = match.start()
+            if match["key"] in lines:
+                lines[match["key"]].append(str(line))
+    return lines
+
+
+_KEY = re.compile(r'"(?P<key>[^"\\\n]*(?:\\.[^"\\\n]*)*)"(?=\s*:)', re.DOTALL)
 
 
 def _place(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip():
         return "empty"
-    lines = text.splitlines()
-    line = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
+    line = text[error.pos - error.colno + 1 :].partition("\n")[0].strip()
     return f"line {error.lineno}, column {error.colno}: {error.msg}" + (f": {line[:80]}" if line else "")
 
 
@@ -146,30 +197,49 @@ def _place(text: str, error: json.JSONDecodeError) -> str:
 
 _TOKEN = re.compile(
     r"""
-      (?P<string>"(?:[^"\\\n]|\\.)*")
-    | (?P<single>'(?:[^'\\\n]|\\.)*')
-    | (?P<comment>//[^\n]*|\#[^\n]*|/\*.*?\*/)
-    | (?P<comma>,(?=(?:\s|//[^\n]*|\#[^\n]*|/\*.*?\*/)*[}\]]))
-    | (?P<word>\b(?:True|False|None)\b)
+      (?P<string>"[^"\\\n]*(?:\\.[^"\\\n]*)*"?)
+    | (?P<single>'[^'\\\n]*(?:\\.[^'\\\n]*)*'?)
+    | (?P<comment>//[^\n]*|\#[^\n]*|/\*(?:.*?\*/|.*))
+    | (?P<comma>,)
+    | (?P<closer>[}\]])
+    | (?P<space>\s+)
+    | (?P<word>\w+)
+    | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""Pieces of a text. None of them looks farther than it takes, so that no text takes longer than its length."""
+
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
 def repaired(text: str) -> str:
     """Return JSON without what people and Python add to it: comments, last commas, single quotes, True and None."""
-    return _TOKEN.sub(_repair, text.removeprefix("\ufeff"))
+    parts: list[str] = []
+    last_comma: int | None = None
+    for match in _TOKEN.finditer(text.removeprefix("\ufeff")):
+        kind, piece = match.lastgroup, match.group()
+        if kind == "comment":
+            continue
+        if kind == "closer" and last_comma is not None:
+            parts[last_comma] = ""
+        if kind == "comma":
+            last_comma = len(parts)
+        elif kind != "space":
+            last_comma = None
+        parts.append(_in_double_quotes(piece) if kind == "single" else _WORDS.get(piece, piece))
+    return "".join(parts)
 
 
-def _repair(match: re.Match[str]) -> str:
-    found = match.group()
-    if match.lastgroup == "single":
-        return json.dumps(re.sub(r"\\(.)", r"\1", found[1:-1]), ensure_ascii=False)
-    return {"string": found, "comment": "", "comma": "", "word": _WORDS.get(found, found)}[str(match.lastgroup)]
+def _in_double_quotes(piece: str) -> str:
+    if len(piece) < 2 or not piece.endswith("'"):
+        return piece
+    return json.dumps(re.sub(r"\\(.)", r"\1", piece[1:-1]), ensure_ascii=False)
 
 
 def _repaired_content(text: str) -> Any:
+    if len(text) > MOST_REPAIRED:
+        return None
     try:
         return json.loads(repaired(text))
     except (ValueError, RecursionError):
@@ -179,22 +249,11 @@ def _repaired_content(text: str) -> Any:
 # --- the keys ------------------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Found:
-    """What is understood of one key after the other."""
-
-    faults: list[Fault] = field(default_factory=list)
-
-    def wrong(self, key: str, value: object, wanted: str) -> None:
-        self.faults.append(("json-type", f"{key}: {_shown(value)} instead of {wanted}"))
-
-
-def _described(content: Mapping[str, Any], faults: list[Fault]) -> Description:
-    found = _Found(faults)
+def _described(content: Mapping[str, Any], found: _Found) -> Description:
     for key in REQUIRED:
         if key not in content:
             near = _nearest(key, content)
-            found.faults.append(("json-key-missing", f"{key} (there is {near})" if near else key))
+            found.add("json-key-missing", f"{key} (there is {near})" if near else key)
     channels = _channels(content["channel_names"], found) if "channel_names" in content else None
     labels, ignore = _labels(content["labels"], found) if "labels" in content else (None, None)
     if labels is not None:
@@ -208,12 +267,13 @@ def _described(content: Mapping[str, Any], faults: list[Fault]) -> Description:
         ignore=ignore,
         reader=_reader(content, found),
         listed=_listed(content["dataset"], found) if "dataset" in content else None,
-        faults=tuple(found.faults),
+        faults=found.all(),
     )
 
 
 def _nearest(key: str, content: Mapping[str, Any]) -> str | None:
-    others = [other for other in content if other not in REQUIRED]
+    likely = (other for other in content if other not in REQUIRED and len(other) <= 2 * len(key))
+    others = list(itertools.islice(likely, MOST_FAULTS))
     same = [other for other in others if re.sub(r"[\W_]", "", other).lower() == re.sub(r"[\W_]", "", key).lower()]
     if key == "channel_names" and "modality" in others:
         return "modality"
@@ -223,16 +283,20 @@ def _nearest(key: str, content: Mapping[str, Any]) -> str | None:
 def _channels(value: Any, found: _Found) -> tuple[str, ...] | None:
     if not isinstance(value, dict) or not value:
         found.wrong("channel_names", value, 'object such as {"0": "CT"}')
-        return tuple(map(str, value)) if isinstance(value, list) and value else None
+        return tuple(map(_plain, value)) if isinstance(value, list) and value else None
     for key, name in value.items():
         if not isinstance(name, str):
-            found.wrong(f"channel_names[{key!r}]", name, "text")
+            found.wrong(f"channel_names[{_cut(key)!r}]", name, "text")
     if list(value) != [str(number) for number in range(len(value))]:
-        found.faults.append(("json-channel-keys", ", ".join(value)))
+        found.add("json-channel-keys", ", ".join(value))
     for key, name in value.items():
         if isinstance(name, str) and _CT.search(name) and name.casefold() != "ct":
-            found.faults.append(("channel-normalisation", f"{key}: {name}"))
-    return tuple(map(str, value.values()))
+            found.add("channel-normalisation", f"{key}: {name}")
+    return tuple(map(_plain, value.values()))
+
+
+def _plain(name: Any) -> str:
+    return name if isinstance(name, str) else _shown(name)
 
 
 _CT = re.compile(r"(?:^|[^a-z])(?:ct|ncct|cect|ldct|cta|computed.?tomography)(?:$|[^a-z])", re.IGNORECASE)
@@ -246,7 +310,7 @@ def _file_ending(value: Any, found: _Found) -> str | None:
         found.wrong("file_ending", value, f"{'.' + value!r}")
         return f".{value}"
     if value.lower() not in FORMATS:
-        found.faults.append(("reader-cannot-read", f"file_ending {value}"))
+        found.add("reader-cannot-read", f"file_ending {value}")
     return value
 
 
@@ -263,7 +327,7 @@ def _labels(value: Any, found: _Found) -> tuple[dict[str, tuple[int, ...]] | Non
         return None, None
     if value and all(_is_number(key) and isinstance(name, str) and not _is_number(name) for key, name in value.items()):
         # written as in nnU-Net v1 and the Decathlon: {"0": "background"}
-        found.faults.append(("json-labels", f"the other way round: {_shown(value)}"))
+        found.add("json-labels", f"the other way round: {_shown(value)}")
         return {name: (int(key),) for key, name in value.items()}, None
     labels: dict[str, tuple[int, ...]] = {}
     refused: list[str] = []
@@ -273,12 +337,14 @@ def _labels(value: Any, found: _Found) -> tuple[dict[str, tuple[int, ...]] | Non
         if name == "ignore":
             ignore = _ignore(given, values, refused)
         elif values is None:
-            refused.append(f"{name}: {_shown(given)}")
+            refused.append(f"{_cut(name)}: {_shown(given)}")
         else:
             labels[name] = values
-    _refused_labels(value, labels, ignore, refused)
-    found.faults += [("json-labels", item) for item in refused]
-    return labels, ignore
+    is_clear = len(labels) + ("ignore" in value) == len(value) and (ignore is None) == (value.get("ignore") is None)
+    refused += [*_background(value, labels), *(_gaps(labels, ignore) if is_clear else ()), *_shared(labels)]
+    for item in refused:
+        found.add("json-labels", item)
+    return (labels if is_clear else None), ignore
 
 
 def _values_of(given: Any) -> tuple[int, ...] | None:
@@ -287,7 +353,7 @@ def _values_of(given: Any) -> tuple[int, ...] | None:
     values = []
     for item in items:
         whole = type(item) is int or (isinstance(item, float) and item.is_integer()) or _is_number(item)
-        if not whole or int(item) < 0:
+        if not whole or not 0 <= int(item) <= LARGEST_VALUE:
             return None
         values.append(int(item))
     return tuple(values) if values else None
@@ -298,59 +364,72 @@ def _is_number(value: Any) -> bool:
 
 
 def _ignore(given: Any, values: tuple[int, ...] | None, refused: list[str]) -> int | None:
-    if type(given) is not int:
+    if given is None:  # the same as no such key
+        return None
+    if type(given) is not int or values is None:
         refused.append(f"ignore: {_shown(given)} instead of a whole number")
     return values[0] if values and len(values) == 1 else None
 
 
-def _refused_labels(
-    given: Mapping[str, Any], labels: Mapping[str, tuple[int, ...]], ignore: int | None, refused: list[str]
-) -> None:
+def _background(given: Mapping[str, Any], labels: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     if "background" not in given:
         near = next((name for name in given if name.casefold().strip() in ("background", "bg", "backgroud")), None)
-        refused.append("no background" + (f"; {near}" if near else ""))
+        yield "no background" + (f"; {near}" if near else "")
     elif labels.get("background") != (0,) or isinstance(given["background"], list):
-        refused.append(f"background: {_shown(given['background'])} instead of 0")
+        yield f"background: {_shown(given['background'])} instead of 0"
+
+
+def _gaps(labels: Mapping[str, tuple[int, ...]], ignore: int | None) -> Iterator[str]:
     values = sorted({value for group in labels.values() for value in group})
     if ignore is not None and values and ignore != values[-1] + 1:
-        refused.append(f"ignore: {ignore} instead of {values[-1] + 1}")
-    elif ignore is not None:
-        values.append(ignore)
+        yield f"ignore: {ignore} instead of {values[-1] + 1}"
     gaps = [str(value) for last, value in itertools.pairwise(values) if value != last + 1]
     if gaps:
-        refused.append(f"gap before {', '.join(gaps)}")
+        yield f"gap before {', '.join(gaps[:MOST_FAULTS])}"
+
+
+def _shared(labels: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     names: dict[tuple[int, ...], str] = {}
     for name, group in labels.items():
         first = names.setdefault(tuple(sorted(set(group))), name)
         if first != name:
-            refused.append(f"{first} and {name} are both {', '.join(map(str, group))}")
+            yield f"{_cut(first)} and {_cut(name)} are both {', '.join(map(str, group[:MOST_FAULTS]))}"
 
 
 def _regions(content: Mapping[str, Any], labels: Mapping[str, tuple[int, ...]], found: _Found) -> None:
     given = content.get("labels")
     if not isinstance(given, dict) or not any(isinstance(item, list) and len(item) > 1 for item in given.values()):
         return
-    regions = {name: group for name, group in labels.items() if set(group) != {0}}
+    # as written: nnU-Net takes a background of "0" for a region
+    regions = {
+        name: group
+        for name, group in labels.items()
+        if set(given[name] if isinstance(given[name], list) else [given[name]]) != {0}
+    }
     order = content.get("regions_class_order")
-    wrong = found.faults.append
     if order is None:
-        wrong(("json-regions", f"no regions_class_order for {', '.join(regions)}"))
-        return
-    if not isinstance(order, list) or not all(type(item) is int for item in order):
-        wrong(("json-regions", f"regions_class_order: {_shown(order)} instead of a list of whole numbers"))
-        return
-    if len(order) != len(regions):
-        wrong(("json-regions", f"regions_class_order has {len(order)} entries for {len(regions)} regions"))
-        return
-    values = {value for group in labels.values() for value in group}
-    unknown = [str(item) for item in order if item not in values]
-    if unknown:
-        wrong(("json-regions", f"regions_class_order: {', '.join(unknown)} in no region"))
-    names = list(regions)
-    for first, small in enumerate(names):
-        for large in names[first + 1 :]:
-            if set(regions[small]) <= set(regions[large]):
-                wrong(("json-regions", f"{large} {_shown(list(regions[large]))} overwrites {small} before it"))
+        found.add("json-regions", f"no regions_class_order for {', '.join(regions)}")
+    elif not isinstance(order, list) or not all(type(item) is int for item in order):
+        found.add("json-regions", f"regions_class_order: {_shown(order)} instead of a list of whole numbers")
+    elif len(order) != len(regions):
+        found.add("json-regions", f"regions_class_order has {len(order)} entries for {len(regions)} regions")
+    else:
+        values = {value for group in labels.values() for value in group}
+        unknown = [item for item in order if item not in values]
+        if unknown:
+            found.add("json-regions", f"regions_class_order: {_shown(unknown)} in no region")
+        _overwritten(regions, found)
+
+
+def _overwritten(regions: Mapping[str, tuple[int, ...]], found: _Found) -> None:
+    """Name the regions that vanish, because a later one holds all of theirs."""
+    groups = [(name, frozenset(group)) for name, group in itertools.islice(regions.items(), MOST_REGIONS)]
+    for number, (small, values) in enumerate(groups):
+        large = next((name for name, group in groups[number + 1 :] if values < group), None)
+        if large is not None:
+            found.add(
+                "json-regions", f"{_cut(large)} {_shown(list(regions[large]))} overwrites {_cut(small)} before it"
+            )
 
 
 def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
@@ -362,8 +441,8 @@ def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
         return None
     if value in READERS:
         return value
-    near = difflib.get_close_matches(value, READERS, n=1, cutoff=0.6)
-    found.faults.append(("json-reader", value + (f" (there is {near[0]})" if near else "")))
+    near = difflib.get_close_matches(value[:80], READERS, n=1, cutoff=0.6)
+    found.add("json-reader", value + (f" (there is {near[0]})" if near else ""))
     return None
 
 
@@ -375,9 +454,9 @@ def _listed(value: Any, found: _Found) -> dict[str, Listed] | None:
     for case, entry in value.items():
         images, label = (entry.get("images"), entry.get("label")) if isinstance(entry, dict) else (None, None)
         if not isinstance(images, list) or not images or not all(isinstance(path, str) for path in images):
-            found.wrong(f"dataset[{case!r}].images", images, "list of paths")
+            found.wrong(f"dataset[{_cut(case)!r}].images", images, "list of paths")
         elif not isinstance(label, str):
-            found.wrong(f"dataset[{case!r}].label", label, "path")
+            found.wrong(f"dataset[{_cut(case)!r}].label", label, "path")
         else:
             listed[case] = Listed(tuple(images), label)
     return listed
@@ -389,8 +468,10 @@ def _kind(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:77] + "..."
+    try:
+        return _cut(json.dumps(value, ensure_ascii=False))
+    except RecursionError:
+        return _kind(value)
 
 
 def names_of_values(labels: Mapping[str, Sequence[int]], value: int) -> str:

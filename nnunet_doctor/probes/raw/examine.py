@@ -219,7 +219,19 @@ def looks_like(head: bytes) -> str:
     start = head[:512].lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "HTML page"
-    return "XML" if start.startswith(b"<?xml") else ""
+    if start.startswith(b"<?xml"):
+        return "XML"
+    return "text" if _is_text(head[:512]) else ""
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(start) - 4:  # else a letter is cut at the end
+            return False
+        text = start[: error.start].decode("utf-8")
+    return bool(text) and all(letter.isprintable() or letter in "\r\n\t" for letter in text)
 
 
 def _refuse_other_format(source: Source, ending: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -63,8 +64,11 @@ class Source:
 
     @property
     def has_changed(self) -> bool:
-        """Whether somebody has written to the file since it was opened."""
-        now = os.fstat(self._fd)
+        """Whether somebody has written to the file since it was opened; true where it is no more."""
+        try:
+            now = os.fstat(self._fd)
+        except OSError:  # on network file systems
+            return True
         return (now.st_size, now.st_mtime_ns) != (self._status.st_size, self._status.st_mtime_ns)
 
 
@@ -92,6 +96,8 @@ def _refusal(path: str, error: OSError) -> DamageError:
     if os.path.islink(path) and not os.path.exists(path):
         target = os.fsencode(os.readlink(path)).decode("utf-8", "backslashreplace")
         return DamageError("broken-link", f"-> {target}")
-    if os.path.isdir(path):
-        return DamageError("not-a-file", "folder")
+    with contextlib.suppress(OSError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            return DamageError("not-a-file", kind_of(mode))
     return DamageError("unreadable", f"{READ_ERROR} {error.strerror or error}")

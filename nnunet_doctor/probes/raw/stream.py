@@ -28,6 +28,9 @@ nibabel does and SimpleITK does not, which the gzip header tells. Measured, see 
 _FLAGS_AT, _FASTEST = 8, 4
 """XFL of RFC 1952."""
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of every member."""
+
 Wrapper = Literal["gzip", "zlib"]
 
 _WINDOW = {"gzip": 31, "zlib": 15}
@@ -63,8 +66,8 @@ def inflate(
             feed.skip_zeros()
         if not feed.left:
             return
-        if wrapper == "zlib":
-            raise DamageError("unreadable", f"{feed.left} bytes after the end of the zlib stream")
+        if wrapper == "zlib" or not GZIP.startswith(feed.waiting[:2]):
+            raise DamageError("unreadable", f"{feed.left} bytes after the end of the {wrapper} stream")
 
 
 class _Feed:
@@ -100,9 +103,6 @@ def _member(feed: _Feed, codec: Any, wrapper: Wrapper, before: int) -> Iterator[
         try:
             piece = decoder.decompress(given, PIECE_BYTES)
         except codec.error as error:
-            if before and not produced:
-                follows = len(given) + feed.left
-                raise DamageError("unreadable", f"{follows} bytes after the end of the {wrapper} stream") from None
             done = before + produced
             raise DamageError("unreadable", f"{wrapper} stream: {_plain(error)}, after {done} bytes") from None
         feed.waiting = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
@@ -120,16 +120,25 @@ def first_bytes(source: Source, length: int) -> bytes:
         DamageError: ``unreadable``: it is no gzip stream, or it is damaged right there.
     """
     decoder = zlib.decompressobj(31)
-    found, position = b"", 0
-    while len(found) < length and not decoder.eof:
-        waiting = source.head if position == 0 else source.read_at(position, 4096)
+    found, position, waiting = b"", 0, b""
+    while len(found) < length:
         if not waiting:
+            waiting = source.head if position == 0 else source.read_at(position, 4096)
+            position += len(waiting)
+        if not waiting and not decoder.eof:
             raise DamageError("unreadable", f"gzip stream ends too early, after {len(found)} bytes")
-        position += len(waiting)
+        if decoder.eof:
+            waiting = waiting.lstrip(b"\0")
+            if not waiting:
+                if position >= source.size:
+                    return found
+                continue
+            decoder = zlib.decompressobj(31)
         try:
             found += decoder.decompress(waiting, length - len(found))
         except zlib.error as error:
             raise DamageError("unreadable", f"gzip stream: {_plain(error)}, after {len(found)} bytes") from None
+        waiting = decoder.unused_data
     return found
 
 

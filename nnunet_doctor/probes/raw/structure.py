@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nnunet_doctor.probes.raw.description import Description, Listed
@@ -88,10 +88,12 @@ def arrange(folder: str, description: Description) -> Structure:
     structure = Structure()
     if description.listed is not None:
         _listed_cases(folder, description.listed, structure)
+        _listed_channels(description.listed, description, structure)
     else:
         _folder_cases(folder, description, structure)
     _awkward_ids(structure)
-    if structure.cases and sum(case.label is not None for case in structure.cases) < FOLDS:
+    has_labels = "folder-missing" not in structure.found
+    if structure.cases and has_labels and sum(case.label is not None for case in structure.cases) < FOLDS:
         structure.add("cases-few", IMAGES, f"{len(structure.cases)}")
     return structure
 
@@ -127,6 +129,14 @@ def _listed_cases(folder: str, listed: Mapping[str, Listed], structure: Structur
             structure.cases.append(Case(id, found, label if there[label] else None))
     if not structure.cases:
         structure.add("no-cases", "dataset.json", "dataset")
+
+
+def _listed_channels(listed: Mapping[str, Listed], description: Description, structure: Structure) -> None:
+    wanted = len(description.channels or ())
+    for case in structure.cases:
+        first, count = case.images[min(case.images)], len(listed[case.id].images)
+        if count < wanted and not first.lower().endswith(FLAT):
+            structure.add("channel-missing", first, f"{case.id}: {count} of {wanted} channels")
 
 
 def _resolved(folder: str, path: str) -> str:
@@ -165,7 +175,7 @@ def _folder_cases(folder: str, description: Description, structure: Structure) -
     images = _Images(ending, channels, structure)
     images.take(images_there or [])
     labels = _Labels(ending, images, structure)
-    labels.take(labels_there or [])
+    labels.take(labels_there if labels_there is not None and images_there is not None else [])
     structure.cases = [Case(id, files, labels.files.get(id)) for id, files in sorted(images.cases.items())]
     if labels_there is not None:
         for case in structure.cases:
@@ -209,19 +219,18 @@ class _Images:
         self.ending, self.channels, self.structure = ending, channels, structure
         self.cases: dict[str, dict[int, str]] = {}
         self.spoilt: set[str] = set()
-        """Ids of cases whose image is there, but not as nnU-Net wants it; their labels are no orphans."""
+        """Possible ids of cases whose image is there, but not as nnU-Net wants it; their labels are no orphans."""
+        self.lost: set[str] = set()
+        """One id for each of these cases."""
         self.counted: set[str] = set()
         """What nnU-Net would call cases."""
         self.pattern = re.compile(rf"(?P<case>.+)_(?P<channel>\d{{4}}){re.escape(ending)}", re.DOTALL)
 
-    def take(self, entries: Iterable[_Entry]) -> None:
-        names = set()
+    def take(self, entries: Sequence[_Entry]) -> None:
+        beside = _nii_beside_gz(entries, self.ending, self.structure)
         for entry in entries:
-            names.add(entry.name)
-            self._take(entry)
-        for entry in entries:
-            if self.ending == ".nii.gz" and entry.name.endswith(".nii") and entry.name + ".gz" in names:
-                self.structure.add("nii-beside-gz", entry.path + ".gz", entry.path)
+            if entry.name not in beside:
+                self._take(entry)
         self._channels()
 
     def _take(self, entry: _Entry) -> None:
@@ -230,9 +239,9 @@ class _Images:
         if entry.is_file and kind in FOREIGN:
             structure.endings[kind] = structure.endings.get(kind, 0) + 1
         if not name.endswith(self.ending):
-            if kind in FOREIGN and not name.startswith(".") and not self._is_beside(name):
+            if kind in FOREIGN and not name.startswith("."):
                 structure.add("wrong-file-ending", entry.path, name[len(name) - len(kind) :])
-                self.spoilt.add(_without_channel(name[: len(name) - len(kind)]))
+                self._spoil(name[: len(name) - len(kind)])
             return
         if entry.is_file:
             self.counted.add(name[: -len(self.ending) - 5])
@@ -242,23 +251,25 @@ class _Images:
             return
         match = self.pattern.fullmatch(name)
         if not entry.is_file:
-            self.spoilt.add(match["case"] if match else _without_channel(name[: -len(self.ending)]))
+            self._spoil(name[: -len(self.ending)])
             structure.add(entry.fault[0], entry.path, entry.fault[1])
         elif match is None:
             structure.add("bad-image-name", entry.path)
-            self.spoilt.add(_without_channel(name[: -len(self.ending)]))
+            self._spoil(name[: -len(self.ending)])
         else:
             self.cases.setdefault(match["case"], {})[int(match["channel"])] = entry.path
             structure.note(entry)
 
-    def _is_beside(self, name: str) -> bool:
-        """A .nii beside a .nii.gz of the same name is a finding of its own."""
-        return self.ending == ".nii.gz" and name.endswith(".nii")
+    def _spoil(self, stem: str) -> None:
+        """Note a case whose image is not as nnU-Net wants it; its label may be named with or without a last number."""
+        short = re.sub(r"_\d+$", "", stem)
+        self.spoilt |= {stem, short}
+        self.lost.add(short if re.search(r"_\d{4}$", stem) else stem)
 
     def _channels(self) -> None:
         for id, files in self.cases.items():
             count = self.channels
-            if count is None:
+            if count is None or self.ending.lower() not in FORMATS:
                 continue
             if self.ending.lower() in FLAT:
                 # one file may hold all channels; only a hole in the numbers is sure
@@ -274,9 +285,15 @@ class _Images:
                     self.structure.add("channel-extra", path, f"{channel:04d}")
 
 
-def _without_channel(stem: str) -> str:
-    """Cut off what was probably meant as the number of a channel."""
-    return re.sub(r"_\d+$", "", stem)
+def _nii_beside_gz(entries: Sequence[_Entry], ending: str, structure: Structure) -> set[str]:
+    """Note each .nii.gz with a .nii of the same name beside it, and return the names of the latter."""
+    if ending != ".nii.gz":
+        return set()
+    names = {entry.name for entry in entries}
+    beside = [entry for entry in entries if entry.name.endswith(".nii") and f"{entry.name}.gz" in names]
+    for entry in beside:
+        structure.add("nii-beside-gz", f"{entry.path}.gz", entry.path)
+    return {entry.name for entry in beside}
 
 
 class _Labels:
@@ -288,9 +305,11 @@ class _Labels:
         self.spoilt: set[str] = set()
         """Cases whose label is there, but not as nnU-Net wants it."""
 
-    def take(self, entries: Iterable[_Entry]) -> None:
+    def take(self, entries: Sequence[_Entry]) -> None:
+        beside = _nii_beside_gz(entries, self.ending, self.structure)
         for entry in entries:
-            self._take(entry)
+            if entry.name not in beside:
+                self._take(entry)
 
     def _take(self, entry: _Entry) -> None:
         name, structure = entry.name, self.structure
@@ -313,7 +332,7 @@ class _Labels:
         elif re.fullmatch(r".+_\d{4}", id) and (id[:-5] in self.images.cases or id[:-5] in self.images.spoilt):
             structure.add("bad-image-name", entry.path)
             self.spoilt.add(id[:-5])
-        elif id not in self.images.spoilt and _without_channel(id) not in self.images.spoilt:
+        elif id not in self.images.spoilt:
             structure.add("label-orphan", entry.path)
 
 
@@ -344,7 +363,7 @@ def _compare_numbers(description: Description, images: _Images, structure: Struc
     wanted, cases = description.cases, len(structure.cases)
     if wanted is None or wanted == cases or not cases:
         return
-    meant = cases + len(images.spoilt - set(images.cases))
+    meant = cases + len(images.lost - set(images.cases))
     if wanted == meant:
         return
     structure.add("num-training", "dataset.json", f"numTraining {wanted}; {cases} cases")

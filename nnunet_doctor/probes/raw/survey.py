@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import filecmp
 import os
 import re
@@ -34,7 +35,7 @@ READER_OF = {
 """The first reader that nnU-Net tries for an ending (nnunetv2/imageio/reader_writer_registry.py)."""
 
 MOST_JSON_BYTES = 50 * 1024**2
-MOST_LOOKED_AT = 2000
+MOST_LOOKED_AT = 500
 DICOM_AT = 128
 
 
@@ -395,21 +396,23 @@ def _another_layout(folder: str, structure: Structure) -> None:
     subjects = [name for name in names if re.fullmatch(r"sub-[A-Za-z0-9]+", name)]
     if "dataset_description.json" in names or len(subjects) > 1:
         structure.add("dataset-is-bids", ".", ", ".join(subjects[:3]))
-    dicom = _first_dicom(folder, names)
+    dicom = _first_dicom(folder)
     if dicom:
         structure.add("dataset-is-dicom", ".", dicom)
 
 
-def _first_dicom(folder: str, names: Sequence[str]) -> str:
-    """Return a DICOM file of the folder or of one level below; empty when the first few are none."""
-    below = [f"{name}/{inner}" for name in names[:20] for inner in _names(os.path.join(folder, name))[:3]]
-    for name in [*names[:50], *below]:
-        path = os.path.join(folder, name)
-        if os.path.isfile(path):
-            try:
-                with open(path, "rb") as file:
+def _first_dicom(folder: str) -> str:
+    """Return a DICOM file of the folder or of those below; empty when the first few files of each are none."""
+    looked_at = 0
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names)[:3]:
+            looked_at += 1
+            path = os.path.join(place, name)
+            if os.path.isfile(path):
+                with contextlib.suppress(OSError), open(path, "rb") as file:
                     if looks_like(file.read(DICOM_AT + 4)) == "DICOM":
-                        return name
-            except OSError:
-                continue
+                        return os.path.relpath(path, folder).replace(os.sep, "/")
+        if looked_at > MOST_LOOKED_AT:
+            break
     return ""

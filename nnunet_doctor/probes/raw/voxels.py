@@ -10,7 +10,7 @@ import math
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from nnunet_doctor.probes.raw.record import Tally
@@ -59,7 +59,7 @@ def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tu
     """
     counting: _Counting = _way(dtype, size, counts=counts)
     done = 0
-    for piece in pieces:
+    for piece in _small(pieces):
         if isinstance(counting, _Bytes) and counting.has_many:
             counting = _Numpy(dtype, counts=True, so_far=counting.found)
         counting.add(piece)
@@ -67,10 +67,20 @@ def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tu
     return counting.result(), done
 
 
+def _small(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut what is too large for the cache, and drop what is empty."""
+    for piece in pieces:
+        if 0 < len(piece) <= len(_ZEROS):
+            yield piece
+        else:
+            for start in range(0, len(piece), len(_ZEROS)):
+                yield piece[start : start + len(_ZEROS)]
+
+
 def _way(dtype: str, size: int, *, counts: bool) -> _Counting:
     if counts and dtype[1:] == "u1":
         return _Bytes()
-    if size <= FEW_BYTES and "numpy" not in sys.modules:
+    if size <= FEW_BYTES and dtype[1:] in _CODES and "numpy" not in sys.modules:
         return _OneByOne(dtype, counts=counts)
     return _Numpy(dtype, counts=counts)
 
@@ -87,24 +97,22 @@ class _Bytes:
 
     def add(self, piece: bytes) -> None:
         found = self.found
-        for start in range(0, len(piece), len(_ZEROS)):
-            block = piece[start : start + len(_ZEROS)] if len(piece) > len(_ZEROS) else piece
-            if block == (_ZEROS if len(block) == len(_ZEROS) else _ZEROS[: len(block)]):
-                found[0] = found.get(0, 0) + len(block)
+        if piece == (_ZEROS if len(piece) == len(_ZEROS) else _ZEROS[: len(piece)]):
+            found[0] = found.get(0, 0) + len(piece)
+            return
+        for at in range(0, len(piece), _STEP):
+            rest = piece[at : at + _STEP]
+            if rest == (_ZEROS[:_STEP] if len(rest) == _STEP else _ZEROS[: len(rest)]):
+                found[0] = found.get(0, 0) + len(rest)
                 continue
-            for at in range(0, len(block), _STEP):
-                rest = block[at : at + _STEP]
-                if rest == (_ZEROS[:_STEP] if len(rest) == _STEP else _ZEROS[: len(rest)]):
-                    found[0] = found.get(0, 0) + len(rest)
-                    continue
-                while rest:
-                    value = rest[0]
-                    left = rest.translate(None, bytes((value,)))
-                    found[value] = found.get(value, 0) + len(rest) - len(left)
-                    rest = left
+            while rest:
+                value = rest[0]
+                left = rest.translate(None, bytes((value,)))
+                found[value] = found.get(value, 0) + len(rest) - len(left)
+                rest = left
 
     def result(self) -> Tally:
-        values = sorted(self.found.items())
+        values = _in_order(self.found)
         if not values:
             return Tally()
         return Tally(values=values, lowest=values[0][0], highest=values[-1][0])
@@ -123,11 +131,11 @@ class _OneByOne:
         numbers.frombytes(piece)
         if self.swaps:
             numbers.byteswap()
-        self.found.update(numbers)
+        self.found.update(array("f", numbers) if self.code == "d" and self.counts else numbers)
 
     def result(self) -> Tally:
         finite = {value: count for value, count in self.found.items() if math.isfinite(value)}
-        values = sorted(finite.items())
+        values = _in_order(finite)
         return Tally(
             values=values[:MOST_VALUES] if self.counts else [],
             distinct_over=self.counts and len(values) > MOST_VALUES,
@@ -136,7 +144,7 @@ class _OneByOne:
             # every NaN that is made anew is a key of its own
             nans=sum(count for value, count in self.found.items() if math.isnan(value)),
             infs=sum(count for value, count in self.found.items() if math.isinf(value)),
-            fractions=sum(count for value, count in values if not float(value).is_integer()) if self.counts else 0,
+            fractions=sum(count for value, count in values if not value.is_integer()) if self.counts else 0,
         )
 
 
@@ -147,6 +155,8 @@ class _Numpy:
         self.np = load_numpy()
         self.dtype, self.counts = self.np.dtype(dtype), counts
         self.is_float = dtype[1] == "f"
+        # nnU-Net's readers hand every label over in float32, where 1 + 1e-12 is 1
+        self.is_double_label = counts and dtype[1:] == "f8"
         self.found: dict[float, int] = dict(so_far or {})
         self.lowest: float = min(self.found, default=math.inf)
         self.highest: float = max(self.found, default=-math.inf)
@@ -155,6 +165,9 @@ class _Numpy:
 
     def add(self, piece: bytes) -> None:
         numbers = self.np.frombuffer(piece, self.dtype)
+        if self.is_double_label:
+            with self.np.errstate(over="ignore"):
+                numbers = numbers.astype(self.np.float32)
         if self.counts and piece == _ZEROS[: len(piece)]:
             self.found[0] = self.found.get(0, 0) + numbers.size
             self._widen(0, 0)
@@ -198,14 +211,22 @@ class _Numpy:
 
     def result(self) -> Tally:
         return Tally(
-            values=sorted(self.found.items())[:MOST_VALUES] if self.counts else [],
+            values=_in_order(self.found)[:MOST_VALUES] if self.counts else [],
             distinct_over=self.over,
-            lowest=self.lowest if math.isfinite(self.lowest) else None,
-            highest=self.highest if math.isfinite(self.highest) else None,
+            lowest=self.lowest + 0.0 if math.isfinite(self.lowest) else None,
+            highest=self.highest + 0.0 if math.isfinite(self.highest) else None,
             nans=self.nans,
             infs=self.infs,
             fractions=self.fractions,
         )
+
+
+def _in_order(found: Mapping[float, int]) -> list[tuple[float, int]]:
+    """Return values as they are after a way through JSON: all of them floating point, and none of them -0."""
+    merged: dict[float, int] = {}
+    for value, count in found.items():
+        merged[value + 0.0] = merged.get(value + 0.0, 0) + count
+    return sorted(merged.items())
 
 
 def load_numpy() -> Any:

@@ -16,11 +16,11 @@ from nnunet_doctor.probes.raw.record import DamageError, Fault, Header
 from nnunet_doctor.probes.raw.source import Source
 
 HEADER_BYTES = 348
+SINGLE_FILE = b"n+1\0"
 NIFTI2_BYTES = 540
 MOST_VOXELS = 2**40
 MOST_OFFSET = 2**31
 
-GZIP = b"\x1f\x8b"
 DEFLATE_LIMIT = 1032
 """No deflate stream expands by more (zlib's documentation, "Maximum expansion factor")."""
 
@@ -54,6 +54,7 @@ LEAST_SPACING, MOST_SPACING = 1e-4, 1000.0
 
 
 class _Fields(NamedTuple):
+    size: int
     order: str
     dim: tuple[int, ...]
     intent: int
@@ -72,12 +73,14 @@ class _Fields(NamedTuple):
 
 
 _LAYOUT = "i36x8h12x3h2x8f3f3xB128x2h6f12f16x4s"
-_STRUCTS = {order: struct.Struct(order + _LAYOUT) for order in "<>"}
+_LAYOUT_2 = "i4s4x2h8q24x8dq2d152x2i6d12d4x2i"
+_STRUCTS = {order: (struct.Struct(order + _LAYOUT), struct.Struct(order + _LAYOUT_2)) for order in "<>"}
+"""NIfTI-1 and NIfTI-2 (nifti1.h, nifti2.h)."""
 
 
 def is_gzip(source: Source) -> bool:
     """Say whether the whole file is gzip-compressed."""
-    return source.head.startswith(GZIP)
+    return source.head.startswith(stream.GZIP)
 
 
 def read_header(source: Source, reader: str) -> Header:
@@ -90,12 +93,15 @@ def read_header(source: Source, reader: str) -> Header:
     if compressed and not _is_named_gz(source):
         raise DamageError("wrong-format", "gzip-compressed")
     if not compressed and _is_named_gz(source) and not _looks_like_nifti(source.head):
-        start = source.head[:8].hex(" ")
-        raise DamageError("unreadable", f"first bytes {start}", ("not-gzip", f"first bytes {start}"))
-    start = stream.first_bytes(source, HEADER_BYTES) if compressed else source.head[:HEADER_BYTES]
+        seen = f"first bytes {source.head[:8].hex(' ')}"
+        raise DamageError("unreadable", seen, ("not-gzip", seen))
+    start = stream.first_bytes(source, NIFTI2_BYTES) if compressed else source.head[:NIFTI2_BYTES]
     fields = _fields(start, source.size)
     nibabel = reader.startswith("Nibabel")
     _refuse_variants(fields, nibabel=nibabel)
+    if fields.magic != SINGLE_FILE:
+        # ITK takes it for Analyze 7.5, which knows no orientation
+        fields = fields._replace(qform_code=0, sform_code=0)
     shape, channels, dtype, item = _voxel_type(fields)
     count = math.prod(shape) * channels
     if not 0 < count <= MOST_VOXELS:
@@ -105,8 +111,7 @@ def read_header(source: Source, reader: str) -> Header:
         faults.append(("not-gzip", "plain NIfTI"))
         if nibabel:
             faults.append(("reader-cannot-read", "plain NIfTI named .gz"))
-    spacing, origin, direction = (_nibabel_grid if nibabel else _itk_grid)(fields, faults)
-    offset = HEADER_BYTES + 4 if not fields.vox_offset >= HEADER_BYTES else int(min(fields.vox_offset, MOST_OFFSET))
+    spacing, origin, direction = map(_finite, (_nibabel_grid if nibabel else _itk_grid)(fields, faults))
     slope, intercept = _scaling(fields, nibabel=nibabel)
     return Header(
         format="nifti",
@@ -119,7 +124,7 @@ def read_header(source: Source, reader: str) -> Header:
         slope=slope,
         intercept=intercept,
         encoding="gzip" if compressed else "raw",
-        offset=offset,
+        offset=_offset(fields, nibabel=nibabel),
         data_bytes=count * item,
         faults=tuple(faults),
     )
@@ -161,7 +166,8 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:
             cut = len(piece) - len(piece) % item
             piece, rest = piece[:cut], piece[cut:]  # noqa: PLW2901
         done += len(piece)
-        yield piece
+        if piece:
+            yield piece
     if done + len(rest) < header.data_bytes:
         raise DamageError("unreadable", f"ends after {done + len(rest)} of {header.data_bytes} bytes of voxels")
 
@@ -194,14 +200,16 @@ def _looks_like_nifti(start: bytes) -> bool:
 def _fields(start: bytes, size: int) -> _Fields:
     if len(start) < HEADER_BYTES:
         raise DamageError("unreadable", f"{min(size, len(start))} bytes; a NIfTI header has {HEADER_BYTES}")
-    if NIFTI2_BYTES in (int.from_bytes(start[:4], "little"), int.from_bytes(start[:4], "big")):
-        raise DamageError("reader-cannot-read", "NIfTI-2")
+    for order, name in (("<", "little"), (">", "big")):
+        if int.from_bytes(start[:4], name) == NIFTI2_BYTES:  # type: ignore[arg-type]
+            return _fields_2(start, order)
     order = "<" if 0 < int.from_bytes(start[40:42], "little", signed=True) < 8 else ">"
-    got = _STRUCTS[order].unpack_from(start)
+    got = _STRUCTS[order][0].unpack_from(start)
     if got[0] != HEADER_BYTES or not 0 < got[1] < 8:
         raise DamageError("unreadable", f"no NIfTI header: sizeof_hdr {got[0]}, dim[0] {got[1]}")
     sform = got[32:44]
     return _Fields(
+        size=HEADER_BYTES,
         order=order,
         dim=got[1:9],
         intent=got[9],
@@ -220,13 +228,54 @@ def _fields(start: bytes, size: int) -> _Fields:
     )
 
 
+def _fields_2(start: bytes, order: str) -> _Fields:
+    if len(start) < NIFTI2_BYTES:
+        raise DamageError("unreadable", f"{len(start)} bytes; a NIfTI-2 header has {NIFTI2_BYTES}")
+    got = _STRUCTS[order][1].unpack_from(start)
+    if not 0 < got[4] < 8:
+        raise DamageError("unreadable", f"no NIfTI-2 header: dim[0] {got[4]}")
+    sform = got[31:43]
+    return _Fields(
+        size=NIFTI2_BYTES,
+        order=order,
+        dim=got[4:12],
+        intent=got[44],
+        datatype=got[2],
+        pixdim=got[12:20],
+        vox_offset=got[20],
+        slope=got[21],
+        intercept=got[22],
+        units=got[43] & 7,
+        qform_code=got[23],
+        sform_code=got[24],
+        quaternion=got[25:28],
+        qoffset=got[28:31],
+        sform=(sform[0:4], sform[4:8], sform[8:12]),
+        magic=b"ni1\0" if got[1] == b"ni2\0" else b"n+1\0",
+    )
+
+
 def _refuse_variants(fields: _Fields, *, nibabel: bool) -> None:
+    if fields.size == NIFTI2_BYTES and not nibabel:
+        raise DamageError("reader-cannot-read", "NIfTI-2")
     if fields.magic == b"ni1\0":
         raise DamageError("reader-cannot-read", "NIfTI pair: the voxels belong into an .img file")
-    if fields.magic != b"n+1\0" and nibabel:
+    if fields.magic != SINGLE_FILE and nibabel:
         raise DamageError("reader-cannot-read", f"Analyze 7.5: magic {fields.magic!r}")
     if fields.datatype not in DTYPES and fields.datatype not in NO_NUMBERS:
         raise DamageError("reader-cannot-read", f"datatype {fields.datatype}")
+
+
+def _offset(fields: _Fields, *, nibabel: bool) -> int:
+    """Return where the voxels begin; nibabel wants the four bytes after the header that tell of extensions."""
+    least = fields.size + 4 if nibabel else fields.size
+    if not fields.vox_offset >= least:
+        raise DamageError("unreadable", f"vox_offset {fields.vox_offset:g}; the header has {fields.size + 4} bytes")
+    return int(min(fields.vox_offset, MOST_OFFSET))
+
+
+def _finite(values: tuple[float, ...]) -> tuple[float, ...]:
+    return values if all(map(math.isfinite, values)) else ()
 
 
 def _voxel_type(fields: _Fields) -> tuple[tuple[int, ...], int, str, int]:
@@ -265,14 +314,32 @@ def _header_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
     if _is_scaling_unclear(fields):
         faults.append(("bad-scaling", f"scl_slope {fields.slope:g}, scl_inter {fields.intercept:g}"))
     if not fields.qform_code > 0 and not fields.sform_code > 0:
-        faults.append(("no-orientation", f"qform_code {fields.qform_code}, sform_code {fields.sform_code}"))
+        analyze = "Analyze 7.5, " if fields.magic != SINGLE_FILE else ""
+        codes = f"qform_code {fields.qform_code}, sform_code {fields.sform_code}"
+        faults.append(("no-orientation", analyze + codes))
     spacing = fields.pixdim[1 : min(3, len(lengths)) + 1]
     factor = UNITS.get(fields.units, ("", 1.0))[1] if not nibabel else 1.0
+    senseless = list(_senseless_forms(fields, nibabel=nibabel))
+    faults += senseless
     if not all(LEAST_SPACING <= size * factor <= MOST_SPACING for size in spacing):
         faults.append(("bad-spacing", f"pixdim {_times(spacing)}"))
-    if fields.sform_code > 0 and len(lengths) > 2:
+    elif fields.sform_code > 0 and len(lengths) > 2 and not senseless:
         faults.extend(_sform_faults(fields))
     return faults
+
+
+def _senseless_forms(fields: _Fields, *, nibabel: bool) -> Iterator[Fault]:
+    """Name the forms that place the image nowhere."""
+    sform = [value for row in fields.sform for value in row]
+    if fields.sform_code > 0 and not all(map(math.isfinite, sform)):
+        yield "unreadable", f"sform {', '.join(f'{value:g}' for value in sform)}"
+    if fields.qform_code > 0:
+        square = sum(value * value for value in fields.quaternion)
+        # nibabel refuses a longer quaternion when it needs it, ITK makes it shorter
+        is_long = nibabel and not fields.sform_code > 0 and square > 1 + LONG_QUATERNION
+        if is_long or not all(map(math.isfinite, (*fields.quaternion, *fields.qoffset))):
+            parts = ", ".join(f"{value:g}" for value in (*fields.quaternion, *fields.qoffset))
+            yield "unreadable", f"quatern and qoffset {parts}"
 
 
 def _sform_faults(fields: _Fields) -> Iterator[Fault]:
@@ -282,17 +349,34 @@ def _sform_faults(fields: _Fields) -> Iterator[Fault]:
         yield "spacing-ambiguous", f"pixdim {_times(spacing)}; sform {_times(sizes)}"
     if not fields.qform_code > 0:
         return
-    apart = geometry.apart(fields.sform, _qform(fields), fields.dim[1:4])
-    if not apart <= SAME_PLACE * min(abs(size) or 1.0 for size in spacing):
+    if not _are_one_place(fields):
+        apart = geometry.apart(fields.sform, _qform(fields), fields.dim[1:4])
         itk = "sform" if _itk_prefers_sform(fields) else "qform"
         yield "qform-sform", f"up to {apart:.3g} mm apart; ITK {itk}, nibabel sform"
+
+
+def _are_one_place(fields: _Fields) -> bool:
+    """Compare where the forms begin and where their axes point to; their voxel sizes are another matter."""
+    qform = _qform(fields)
+    one, other = geometry.direction_of(fields.sform), geometry.direction_of(qform)
+    if one is None or other is None or max(abs(a - b) for a, b in zip(one, other, strict=True)) > SAME_TURN:
+        return False
+    begins = [abs(p[3] - q[3]) for p, q in zip(fields.sform, qform, strict=True)]
+    return max(begins) <= SAME_PLACE * min(fields.pixdim[1:4])
 
 
 SAME_SIZE = 1e-3
 """Voxel sizes that agree to a thousandth are rounded, not different."""
 
 SAME_PLACE = 0.05
-"""Part of a voxel by which two forms may place a corner differently."""
+"""Part of a voxel by which the first voxel may lie elsewhere."""
+
+SAME_TURN = 1e-3
+"""Difference of direction cosines that rounding makes: quaternions of float32 tell turns of about 180 degrees, such as
+that from ITK's axes to NIfTI's, no more exactly than to 8e-4 (found by trying)."""
+
+LONG_QUATERNION = 3 * 2.0**-23
+"""nibabel.nifti1, quaternion_threshold."""
 
 
 def _times(values: tuple[float, ...] | list[int]) -> str:
@@ -337,7 +421,9 @@ def _itk_grid(fields: _Fields, faults: list[Fault]) -> _Grid:
         affine = _qform(fields)
     else:
         direction = geometry.direction_of(fields.sform)
-        faults.append(("direction-not-orthonormal", f"sform {geometry.skew(direction):.2g}" if direction else "sform"))
+        if all(math.isfinite(value) for row in fields.sform for value in row):
+            shown = f"sform {geometry.skew(direction):.2g}" if direction else "sform"
+            faults.append(("direction-not-orthonormal", shown))
         return spacing, (), ()
     direction, origin = geometry.to_lps(geometry.direction_of(affine) or (), [row[3] * factor for row in affine])
     return spacing, origin[:axes], _cut(direction, axes)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from nnunet_doctor.probes.raw import stream, voxels
 from nnunet_doctor.probes.raw.record import DamageError, Fault, FileReport, Header, Tally, Task
 from nnunet_doctor.probes.raw.source import HEAD_BYTES, READ_ERROR, Source
@@ -60,7 +62,9 @@ def examine(task: Task) -> FileReport:
         source.close()
     if changed:
         report.faults.append(("unreadable", "changed while it was read"))
-    report.stable = not changed and not any(message.startswith(READ_ERROR) for _, message in report.faults)
+    is_sure = not changed and not any(message.startswith(READ_ERROR) for _, message in report.faults)
+    # the state of the header tells nothing of a file of voxels beside it
+    report.stable = is_sure and not (report.header is not None and report.header.data_file)
     return report
 
 
@@ -72,7 +76,7 @@ def _examine(source: Source, task: Task, report: FileReport) -> None:
     if ending not in FORMATS:
         raise DamageError("reader-cannot-read", f"no reader for {ending or 'a name without ending'}")
     form: Any = importlib.import_module(f"nnunet_doctor.probes.raw.formats.{FORMATS[ending]}")
-    header: Header = form.read_header(source, task.reader)
+    header = _without_nonsense(form.read_header(source, task.reader))
     report.header = header
     report.faults += _header_faults(header, task)
     is_whole = form.check_end(source, header)
@@ -87,8 +91,15 @@ def _examine(source: Source, task: Task, report: FileReport) -> None:
     elif header.encoding == "gzip" and header.format == "nifti":
         # CRC32 and length of all that is inflated: header and voxels
         report.content = f"gzip {source.read_at(source.size - 8, 8).hex()}"
-    else:
+    elif not header.data_file:
         report.content = _sample(source)
+
+
+def _without_nonsense(header: Header) -> Header:
+    """Take out of the grid what is no number: it is a finding already, and nothing can be compared with it."""
+    parts = {name: getattr(header, name) for name in ("spacing", "origin", "direction")}
+    nonsense = {name: () for name, values in parts.items() if not all(map(math.isfinite, values))}
+    return msgspec.structs.replace(header, **nonsense) if nonsense else header
 
 
 def _sample(source: Source) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from nnunet_doctor.probes.raw import across, crew
 from nnunet_doctor.probes.raw.cache import Cache
 from nnunet_doctor.probes.raw.description import Description, understand
@@ -362,8 +364,7 @@ def _side_files(folder: str, structure: Structure, reports: dict[str, FileReport
             for path in paths:
                 report = reports.get(path)
                 if report is not None and report.header is not None and len(report.header.shape) == 3:
-                    fields = {name: getattr(report.header, name) for name in Header.__struct_fields__}
-                    report.header = Header(**{**fields, "spacing": spacing[::-1]})
+                    report.header = msgspec.structs.replace(report.header, spacing=spacing[::-1])
 
 
 def _spacing_beside(path: str, subject: str, beside: str, structure: Structure) -> tuple[float, ...]:

@@ -120,7 +120,6 @@ def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
     Raises:
         NoSuchDatasetError: The folder of images to predict, or the model that they are for, does not exist.
     """
-    from nnunet_doctor.probes.raw import model
     from nnunet_doctor.probes.raw.survey import Means, survey_dataset, survey_images
 
     raw = context.raw
@@ -132,6 +131,8 @@ def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
         return _survey_notes(found)
     if not Path(raw.predict_input).is_dir():
         raise NoSuchDatasetError(f"--predict-input {raw.predict_input} is not a folder")
+    from nnunet_doctor.probes.raw import model
+
     known = model.find(raw.model or "", context.environ)
     if known is None:
         raise NoSuchDatasetError(f"--model {raw.model}: there is no dataset.json of a trained model or of a dataset")

@@ -320,7 +320,8 @@ def measure(name: str, folder: Path, peers: dict[str, list[str]], rounds: int, *
     ours = {depth: [*check, "--no-cache", *options] for depth, options in DEPTHS.items()} | {AGAIN: check}
     theirs = {peer: [*command, str(folder), str(PEERS[peer])] for peer, command in peers.items()}
     with tempfile.TemporaryDirectory() as cache:
-        environ = {**os.environ, "XDG_CACHE_HOME": cache, "LOCALAPPDATA": cache}
+        environ = {**os.environ, "XDG_CACHE_HOME": cache, "LOCALAPPDATA": cache, "PYTHONPYCACHEPREFIX": cache}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs is compiled, the peer as well as we
         *_, found.decoded_bytes = decode(files)
         for command, arguments in ours.items():
             _, text, found.memory[command] = run(arguments, environ, CHECK_CODES, every=OURS_EVERY_SECONDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -298,10 +297,17 @@ def _far_out(structure: Structure, reports: Reports) -> None:
 def _far(structure: Structure, id: str, values: Mapping[str, tuple[float, ...]]) -> None:
     length, _ = Counter(map(len, values.values())).most_common(1)[0]
     alike = {path: value for path, value in values.items() if len(value) == length}
-    medians = [statistics.median(axis) for axis in zip(*alike.values(), strict=True)]
+    medians = [median(axis) for axis in zip(*alike.values(), strict=True)]
     for path, value in alike.items():
         if any(not median / FAR <= one <= median * FAR for one, median in zip(value, medians, strict=True)):
             structure.add(id, path, f"{_numbers(value)}; median {_numbers([_rounded(item) for item in medians])}")
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the middle one of some values, or the mean of the two in the middle."""
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def _rounded(value: float) -> float:
@@ -337,7 +343,7 @@ def _kinds(structure: Structure, description: Description, reports: Reports) -> 
 def _far_brighter(structure: Structure, ranges: Mapping[str, tuple[float, float]]) -> None:
     if len(ranges) < FEWEST:
         return
-    usual = statistics.median(max(map(abs, limits)) for limits in ranges.values())
+    usual = median([max(map(abs, limits)) for limits in ranges.values()])
     for path, limits in ranges.items():
         largest = max(map(abs, limits))
         if not usual / BRIGHTER <= largest <= usual * BRIGHTER:

@@ -7,10 +7,10 @@ nothing is known; whatever keeps it from being written, the survey goes on.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sys
 import tempfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,7 +46,8 @@ class Cache:
     def __init__(self, folder: str, environ: Mapping[str, str]) -> None:
         """Read what is known of the files of a folder."""
         self.folder = folder
-        name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:24]
+        # two folders of one name overwrite each other's file, which says whose it is
+        name = f"{os.path.basename(_plain(folder))[:60]}-{zlib.crc32(os.fsencode(folder)):08x}"
         self.path = cache_folder(environ) / f"{name}.json"
         self.files: dict[str, _Entry] = {}
         self.changed = False
@@ -110,4 +111,4 @@ def maker() -> str:
         with os.scandir(folder) as found:
             files = sorted((entry.name, entry.stat().st_mtime_ns) for entry in found if entry.name.endswith(".py"))
         seen += [f"{name} {time}" for name, time in files]
-    return hashlib.sha256("\n".join(seen).encode()).hexdigest()[:16]
+    return "; ".join(seen)

@@ -15,8 +15,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -25,6 +25,9 @@ from nnunet_doctor.probes.raw.examine import ending_of, examine
 from nnunet_doctor.probes.raw.memory import keep_memory
 from nnunet_doctor.probes.raw.record import FileReport, Task
 from nnunet_doctor.probes.raw.worker import READY
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 WORTH_SECONDS = 0.4
 """From this much work on, processes are started."""
@@ -284,6 +287,8 @@ class _Ahead:
         self.work, self.order = work, list(work.left)
         self.pool: ThreadPoolExecutor | None = None
         if len(self.order) > PREFETCHERS and self._is_slow():
+            from concurrent.futures import ThreadPoolExecutor
+
             self.pool = ThreadPoolExecutor(PREFETCHERS, thread_name_prefix="ahead")
             with contextlib.suppress(RuntimeError):  # the system allows no more threads
                 threading.Thread(target=self._run, args=(self.pool,), daemon=True).start()

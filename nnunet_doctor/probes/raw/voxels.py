@@ -166,7 +166,7 @@ class _Numpy:
     def add(self, piece: bytes) -> None:
         numbers = self.np.frombuffer(piece, self.dtype)
         if self.is_double_label:
-            with self.np.errstate(over="ignore"):
+            with self.np.errstate(over="ignore", invalid="ignore"):
                 numbers = numbers.astype(self.np.float32)
         if self.counts and piece == _ZEROS[: len(piece)]:
             self.found[0] = self.found.get(0, 0) + numbers.size

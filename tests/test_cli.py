@@ -187,7 +187,7 @@ def test_a_recording_says_nothing_of_another_training(installation: Installation
         (["--device", "cpu", "-c", "2d", "-f", "0", "--fail-on", "warning"], 1),
         (["--device", "cuda"], 1),
         (["--device", "cuda", "--fail-on", "never"], 0),
-        (["--device", "cuda", "--ignore", "device,triton"], 0),
+        (["--device", "cuda", "--ignore", "device,triton,dataset"], 0),
         (["--device", "cuda", "--select", "paths"], 0),
         (["--device", "cuda", "--select", "torch-cpu-build,paths"], 1),
         (["--device", "cpu", "--quick", "--select", "torch-import-fails"], 3),

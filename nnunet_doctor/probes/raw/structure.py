@@ -7,6 +7,9 @@ becomes another case, or none.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import itertools
 import os
 import re
 import stat
@@ -16,7 +19,7 @@ from dataclasses import dataclass, field
 
 from nnunet_doctor.probes.raw.description import Description, Listed
 from nnunet_doctor.probes.raw.examine import FORMATS, ending_of
-from nnunet_doctor.probes.raw.source import kind_of
+from nnunet_doctor.probes.raw.source import READ_ERROR, kind_of
 
 IMAGES, LABELS, TEST = "imagesTr", "labelsTr", "imagesTs"
 
@@ -27,6 +30,7 @@ FOREIGN = {*FORMATS, ".jpg", ".jpeg", ".dcm", ".nii.bz2", ".hdr", ".img", ".mhd"
 """Endings of images; what has another one (README.md, Thumbs.db, CASE.json) is nobody's mistake."""
 
 FOLDS = 5
+MOST_MISSING = 20
 MOST_LETTERS = 100
 _FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f\x7f]')
 
@@ -49,12 +53,14 @@ class Structure:
 
     Attributes:
         cases: In the order of their ids.
+        lost: How many cases there are besides, whose image is there but not as nnU-Net wants it.
         found: Faults by id of check.
         stats: (size, mtime in ns, inode) of each file of a case, by its path.
         endings: How many files there are of each ending of imagesTr.
     """
 
     cases: list[Case] = field(default_factory=list)
+    lost: int = 0
     found: Found = field(default_factory=dict)
     stats: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
@@ -89,12 +95,13 @@ def arrange(folder: str, description: Description) -> Structure:
     if description.listed is not None:
         _listed_cases(folder, description.listed, structure)
         _listed_channels(description.listed, description, structure)
+        _compare_numbers(description, len(description.listed), structure)
     else:
         _folder_cases(folder, description, structure)
     _awkward_ids(structure)
-    has_labels = "folder-missing" not in structure.found
-    if structure.cases and has_labels and sum(case.label is not None for case in structure.cases) < FOLDS:
-        structure.add("cases-few", IMAGES, f"{len(structure.cases)}")
+    # a case whose image or label has to be mended is one nevertheless
+    if structure.cases and len(structure.cases) + structure.lost < FOLDS:
+        structure.add("cases-few", IMAGES, f"{len(structure.cases) + structure.lost}")
     return structure
 
 
@@ -103,7 +110,7 @@ def arrange_images(folder: str, ending: str, channels: int | None) -> Structure:
     structure = Structure()
     entries = _entries(folder, "")
     if entries is None:
-        structure.add("folder-missing", os.path.basename(folder))
+        structure.add(*_no_entries(folder, "", os.path.basename(folder)))
         return structure
     images = _Images(ending, channels, structure)
     images.take(entries)
@@ -127,6 +134,8 @@ def _listed_cases(folder: str, listed: Mapping[str, Listed], structure: Structur
         found = {number: path for number, path in images.items() if there[path]}
         if found:
             structure.cases.append(Case(id, found, label if there[label] else None))
+        else:
+            structure.lost += 1
     if not structure.cases:
         structure.add("no-cases", "dataset.json", "dataset")
 
@@ -135,8 +144,13 @@ def _listed_channels(listed: Mapping[str, Listed], description: Description, str
     wanted = len(description.channels or ())
     for case in structure.cases:
         first, count = case.images[min(case.images)], len(listed[case.id].images)
-        if count < wanted and not first.lower().endswith(FLAT):
+        if not wanted or first.lower().endswith(FLAT):
+            continue
+        if count < wanted:
             structure.add("channel-missing", first, f"{case.id}: {count} of {wanted} channels")
+        for channel, path in case.images.items():
+            if channel >= wanted:
+                structure.add("channel-extra", path, f"{case.id}: {count} of {wanted} channels")
 
 
 def _resolved(folder: str, path: str) -> str:
@@ -169,7 +183,7 @@ def _folder_cases(folder: str, description: Description, structure: Structure) -
     images_there, labels_there = _entries(folder, IMAGES), _entries(folder, LABELS)
     for name, there in ((IMAGES, images_there), (LABELS, labels_there)):
         if there is None:
-            structure.add("folder-missing", name, _similar_folder(folder, name))
+            structure.add(*_no_entries(folder, name, name, _similar_folder(folder, name)))
     ending = description.file_ending or _most_common_ending(images_there or [])
     channels = len(description.channels) if description.channels is not None else None
     images = _Images(ending, channels, structure)
@@ -183,7 +197,8 @@ def _folder_cases(folder: str, description: Description, structure: Structure) -
                 structure.add("label-missing", f"{LABELS}/{case.id}{ending}")
     if images_there is not None and not structure.cases:
         structure.add("no-cases", IMAGES, _endings_in_words(structure.endings, ending))
-    _compare_numbers(description, images, structure)
+    structure.lost = len(images.lost - set(images.cases))
+    _compare_numbers(description, len(structure.cases) + structure.lost, structure)
     _test_images(folder, ending, channels, structure)
 
 
@@ -198,15 +213,23 @@ def _entries(folder: str, name: str) -> list[_Entry] | None:
     return sorted(entries, key=lambda entry: entry.name)
 
 
+def _no_entries(folder: str, name: str, subject: str, message: str = "") -> tuple[str, str, str]:
+    """Say why a folder could not be listed."""
+    if os.path.isdir(os.path.join(folder, name)):
+        return "unreadable", subject, f"{READ_ERROR} the folder cannot be listed"
+    return "folder-missing", subject, message
+
+
 def _entry(entry: os.DirEntry[str], path: str) -> _Entry:
     try:
         status = entry.stat()
-    except OSError:  # a link to nothing, or a loop of links
-        try:
-            target = os.fsencode(os.readlink(entry.path)).decode("utf-8", "backslashreplace")
-        except OSError as error:
-            return _Entry(entry.name, path, None, ("not-a-file", str(error.strerror)))
-        return _Entry(entry.name, path, None, ("broken-link", f"-> {target}"))
+    except OSError as error:
+        fault = ("unreadable", f"{READ_ERROR} {error.strerror or error}")
+        with contextlib.suppress(OSError):
+            if entry.is_symlink() and error.errno != errno.EACCES:  # a link to nothing, or a loop of links
+                target = os.fsencode(os.readlink(entry.path)).decode("utf-8", "backslashreplace")
+                fault = ("broken-link", f"-> {target}")
+        return _Entry(entry.name, path, None, fault)
     if not stat.S_ISREG(status.st_mode):
         return _Entry(entry.name, path, None, ("not-a-file", kind_of(status.st_mode)))
     return _Entry(entry.name, path, (status.st_size, status.st_mtime_ns, status.st_ino))
@@ -222,8 +245,6 @@ class _Images:
         """Possible ids of cases whose image is there, but not as nnU-Net wants it; their labels are no orphans."""
         self.lost: set[str] = set()
         """One id for each of these cases."""
-        self.counted: set[str] = set()
-        """What nnU-Net would call cases."""
         self.pattern = re.compile(rf"(?P<case>.+)_(?P<channel>\d{{4}}){re.escape(ending)}", re.DOTALL)
 
     def take(self, entries: Sequence[_Entry]) -> None:
@@ -243,8 +264,6 @@ class _Images:
                 structure.add("wrong-file-ending", entry.path, name[len(name) - len(kind) :])
                 self._spoil(name[: len(name) - len(kind)])
             return
-        if entry.is_file:
-            self.counted.add(name[: -len(self.ending) - 5])
         if name.startswith("."):
             if entry.is_file:
                 structure.add("hidden-file", entry.path)
@@ -271,18 +290,20 @@ class _Images:
             count = self.channels
             if count is None or self.ending.lower() not in FORMATS:
                 continue
-            if self.ending.lower() in FLAT:
-                # one file may hold all channels; only a hole in the numbers is sure
-                count = max(files) + 1 if max(files) < count else count
-            for channel in range(count):
-                if channel not in files and id not in self.spoilt:
-                    path = next(iter(files.values()))
-                    missing = f"{path[: -len(self.ending) - 4]}{channel:04d}{self.ending}"
-                    if self.ending.lower() not in FLAT or channel < max(files):
-                        self.structure.add("channel-missing", missing)
+            if id not in self.spoilt:
+                self._missing(files, max(files) if self.ending.lower() in FLAT else count)
             for channel, path in files.items():
                 if channel >= (self.channels or 0):
                     self.structure.add("channel-extra", path, f"{channel:04d}")
+
+    def _missing(self, files: Mapping[int, str], count: int) -> None:
+        """Name the first few files that are not there; of formats that hold several channels, count to the last one."""
+        stem = next(iter(files.values()))[: -len(self.ending) - 4]
+        missing = list(itertools.islice((channel for channel in range(count) if channel not in files), MOST_MISSING))
+        left = count - sum(channel < count for channel in files) - len(missing)
+        for channel in missing:
+            more = f"and {left} more" if left and channel == missing[-1] else ""
+            self.structure.add("channel-missing", f"{stem}{channel:04d}{self.ending}", more)
 
 
 def _nii_beside_gz(entries: Sequence[_Entry], ending: str, structure: Structure) -> set[str]:
@@ -358,15 +379,11 @@ def _endings_in_words(endings: Mapping[str, int], wanted: str) -> str:
     return f"{there}; file_ending {wanted}" if there else f"file_ending {wanted}"
 
 
-def _compare_numbers(description: Description, images: _Images, structure: Structure) -> None:
+def _compare_numbers(description: Description, meant: int, structure: Structure) -> None:
     """Compare numTraining with the cases; what is wrong with names is said there and not again here."""
     wanted, cases = description.cases, len(structure.cases)
-    if wanted is None or wanted == cases or not cases:
-        return
-    meant = cases + len(images.lost - set(images.cases))
-    if wanted == meant:
-        return
-    structure.add("num-training", "dataset.json", f"numTraining {wanted}; {cases} cases")
+    if wanted is not None and wanted not in (cases, meant) and cases:
+        structure.add("num-training", "dataset.json", f"numTraining {wanted}; {cases} cases")
 
 
 def _test_images(folder: str, ending: str, channels: int | None, structure: Structure) -> None:

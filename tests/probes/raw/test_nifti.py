@@ -382,11 +382,47 @@ def test_one_cause_one_fault(folder, fields, itk, by_nibabel):
     assert (faults_of(path, ITK), faults_of(path, NIBABEL)) == (itk, by_nibabel)
 
 
+def test_nifti_2(folder):
+    """NIfTI-2 is what nibabel makes of it, and refused by ITK."""
+    affine = np.diag([-0.5, -0.6, 0.7, 1])
+    affine[:3, 3] = 10, 20, 30
+    for order in "<>":
+        image = nibabel.Nifti2Image(np.arange(24, dtype="i2").reshape(2, 3, 4), affine)
+        path = folder / "second.nii"
+        nibabel.Nifti2Image(image.dataobj, affine, image.header.as_byteswapped(order)).to_filename(path)
+        found = examined(path, NIBABEL)
+
+        assert found.faults == []
+        assert (found.header.shape, found.header.dtype) == ((2, 3, 4), f"{order}i2")
+        assert np.allclose(found.header.spacing, (0.5, 0.6, 0.7))
+        assert np.allclose(found.header.origin, (10, 20, 30))
+        assert (found.tally.lowest, found.tally.highest) == (0, 23)
+        assert examined(path).faults == [("reader-cannot-read", "NIfTI-2")]
+        with pytest.raises(RuntimeError):
+            sitk.ReadImage(str(path))
+
+
+@pytest.mark.parametrize("magic", [b"\0\0\0\0", b"abcd"])
+def test_analyze(folder, magic):
+    """Without the mark of NIfTI, ITK takes a file for Analyze, which knows no orientation, and nibabel takes it for none."""
+    path = folder / "analyze.nii"
+    path.write_bytes(nifti_header(magic=magic) + np.arange(120, dtype="<i2").tobytes())
+    found, image = examined(path), sitk.ReadImage(str(path))
+
+    assert [id for id, _ in found.faults] == ["no-orientation"]
+    header = found.header
+    assert (header.shape, header.spacing, header.origin) == (image.GetSize(), image.GetSpacing(), image.GetOrigin())
+    assert header.direction == image.GetDirection()
+    assert (found.tally.lowest, found.tally.highest) == (sitk.GetArrayViewFromImage(image).min(), 119)
+    assert faults_of(path, NIBABEL) == ["reader-cannot-read"]
+    with pytest.raises(nibabel.filebasedimages.ImageFileError):
+        nibabel.load(path)
+
+
 def test_other_kinds_of_file(folder):
-    """NIfTI-2, a header that is cut, and compression that the name does not tell are named as what they are."""
+    """A header that is cut, and compression that the name does not tell, are named as what they are."""
     raw = nifti_header() + np.arange(120, dtype="<i2").tobytes()
     for name, content, expected in (
-        ("a.nii", struct.pack("<i", 540) + b"n+2\0\r\n\x1a\n" + bytes(540), "reader-cannot-read"),
         ("b.nii", raw[:347], "unreadable"),
         ("c.nii.gz", gzip.compress(raw[:347]), "unreadable"),
         ("d.nii", gzip.compress(raw), "wrong-format"),
@@ -412,7 +448,8 @@ def test_every_truncation_is_found(folder, end, decodes):
     assert faults_of(path, decodes=decodes) == []
     for length in {*range(0, len(whole), 7), 1, 2, 17, *range(len(whole) - 9, len(whole))}:
         path.write_bytes(whole[:length])
-        assert "unreadable" in faults_of(path, decodes=decodes), length
+        assert faults_of(path, decodes=decodes), length
+        assert length < 7 or "unreadable" in faults_of(path, decodes=decodes), length
 
 
 def test_every_flipped_bit_is_found(folder):

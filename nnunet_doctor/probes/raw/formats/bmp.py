@@ -9,7 +9,8 @@ Found by experiment with scikit-image 0.26, imageio 2.38 and Pillow 13:
     32 bit with masks that name an alpha    R, G, B, A
     4 bit, palette 0, 1, 2, ... in grey     refused, by mistake: Pillow takes it for 8 bit
 
-Rows are stored from the bottom up, from the top down when the height is negative. RLE is read, JPEG and PNG within are not.
+Rows are stored from the bottom up, or from the top down when the height is negative. Run lengths are read; JPEG and PNG
+within are not.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from nnunet_doctor.probes.raw.stream import PIECE_BYTES
 MOST_RLE_PIXELS = 2**24
 """Pillow decodes run lengths in Python."""
 
-MOST_RLE_BYTES = 2**23
+MOST_RLE_BYTES = 2**22
 
 MOST_ROW_BYTES = 2**26
 
@@ -54,6 +55,8 @@ _MASKED = {
     (16, (0x7C00, 0x3E0, 0x1F)): ("RGB", "BGR;15"),
 }
 """Pillow's mode, and its name for the stored bytes, by bits per pixel and the masks of red, green, blue (and alpha)."""
+
+_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 
 _CHANNELS = {"1": 1, "L": 1, "P": 3, "RGB": 3, "RGBA": 4}
 
@@ -86,6 +89,11 @@ class _Layout(NamedTuple):
     palette: bytes
     padding: int
     first: int
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the pixels are stored as run lengths."""
+        return self.compression in {1, 2}
 
     @property
     def stride(self) -> int:
@@ -130,7 +138,7 @@ def check_end(source: Source, header: Header) -> bool:  # noqa: ARG001  bits and
         DamageError: ``unreadable``: rows are missing.
     """
     layout = _layout(source)
-    if layout.compression in {1, 2}:
+    if layout.is_packed:
         return False
     _check_size(source, layout)
     return True
@@ -144,7 +152,7 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  
             ``MOST_RLE_PIXELS``, ``MOST_RLE_BYTES`` or ``MOST_ROW_BYTES``.
     """
     layout = _layout(source)
-    if layout.compression in {1, 2}:
+    if layout.is_packed:
         yield _run_lengths(source, layout)
         return
     _check_size(source, layout)
@@ -184,41 +192,44 @@ def _layout(source: Source) -> _Layout:
     if len(head) < 26:
         raise DamageError("unreadable", f"header ends after {len(head)} bytes")
     first, length = struct.unpack("<II", head[10:18])
+    if length not in _HEADERS:
+        raise DamageError("reader-cannot-read", f"header of {length} bytes")
+    if len(head) < 14 + length:
+        raise DamageError("unreadable", f"header ends after {len(head)} of {14 + length} bytes")
+    upwards, compression, colours, padding = True, 0, 0, 3
     if length == 12:
         width, height, bits = struct.unpack("<HHxxH", head[18:26])
-        upwards, compression, colours, padding = True, 0, 0, 3
-    elif length in {40, 52, 56, 64, 108, 124}:
-        if len(head) < 14 + length:
-            raise DamageError("unreadable", f"header ends after {len(head)} of {14 + length} bytes")
+    else:
         width, height, bits, compression, colours = struct.unpack("<IIxxHI12xI", head[18:50])
         padding, upwards = 4, head[25] != 0xFF
         height = height if upwards else 2**32 - height
-    else:
-        raise DamageError("reader-cannot-read", f"header of {length} bytes")
     if not width or not height:
         raise DamageError("unreadable", f"{width} x {height} pixels")
     if width * height > MOST_PIXELS:
         raise DamageError("reader-cannot-read", f"{width} x {height} pixels; Pillow reads {MOST_PIXELS} at most")
-    colours = colours or 1 << bits
-    if first == 14 + length and bits <= 8:
-        first += padding * colours
     mode, stored, position = _mode(head, length, bits, compression)
     palette = b""
     if mode == "P":
-        if colours > 65536:
-            raise DamageError("reader-cannot-read", f"{colours} colours")
-        palette = source.read_at(position, padding * colours)
+        colours = colours or 1 << bits
+        if first == 14 + length:
+            first += padding * colours
+        palette = source.read_at(position, padding * min(colours, 65536))
         position += len(palette)
         if _is_grey(palette, colours, padding):
             mode = stored = "1" if colours <= 2 else "L"
-        elif len(palette) > 256 * padding or not palette:
-            raise DamageError("reader-cannot-read", f"{len(palette) // padding} colours")
+        elif not 0 < len(palette) <= 256 * padding:
+            raise DamageError("reader-cannot-read", f"{colours} colours")
     layout = _Layout(width, height, bits, upwards, compression, mode, stored, palette, padding, first or position)
-    if compression in {0, 3} and layout.row_bytes > layout.stride:
-        raise DamageError("reader-cannot-read", f"BMP {bits} bit, grey palette")
-    if compression in {1, 2} and mode not in {"1", "L", "P"}:
-        raise DamageError("reader-cannot-read", f"BMP {bits} bit, compression {compression}")
+    _refuse_mixtures(layout)
     return layout
+
+
+def _refuse_mixtures(layout: _Layout) -> None:
+    """Refuse what is sound each by itself, but not together."""
+    if layout.is_packed and layout.mode not in {"1", "L", "P"}:
+        raise DamageError("reader-cannot-read", f"BMP {layout.bits} bit, compression {layout.compression}")
+    if not layout.is_packed and layout.row_bytes > layout.stride:
+        raise DamageError("reader-cannot-read", f"BMP {layout.bits} bit, grey palette")
 
 
 def _mode(head: bytes, length: int, bits: int, compression: int) -> tuple[str, str, int]:
@@ -243,14 +254,10 @@ def _mode(head: bytes, length: int, bits: int, compression: int) -> tuple[str, s
 
 def _is_grey(palette: bytes, colours: int, padding: int) -> bool:
     """Whether the palette says nothing that the numbers do not say: 0, 1, 2, ... or black, white."""
-    if len(palette) < padding * colours - padding + 3:
+    if colours > 256 or len(palette) < padding * (colours - 1) + 3:
         return False
-    shades = (0, 255) if colours == 2 else range(min(colours, 256))
-    if colours > 256:
-        return False
-    return all(
-        palette[place * padding : place * padding + 3] == bytes([shade] * 3) for place, shade in enumerate(shades)
-    )
+    shades = b"\0\xff" if colours == 2 else bytes(range(colours))
+    return all(palette[place::padding][:colours] == shades for place in range(3))
 
 
 def _run_lengths(source: Source, layout: _Layout) -> bytes:

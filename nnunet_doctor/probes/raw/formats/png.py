@@ -33,6 +33,8 @@ MOST_AT_ONCE = 2**26
 MOST_CHUNKS = 2**20
 """A file of nothing but empty chunks is not worth the time."""
 
+MOST_AHEAD = 2**14
+
 MOST_EXIF = 2**16
 
 MOST_TEXT = 2**20
@@ -100,7 +102,6 @@ class _Layout(NamedTuple):
         interlaced: Whether it is stored as seven images (Adam7).
         first: Position of the first IDAT chunk.
         palette: R, G, B of each colour.
-        frames: Images of an APNG, 0 for an ordinary PNG.
         orientation: Of the eXIf chunk, 1 for upright or none.
     """
 
@@ -111,7 +112,6 @@ class _Layout(NamedTuple):
     interlaced: bool
     first: int
     palette: bytes
-    frames: int
     orientation: int
 
     @property
@@ -182,23 +182,20 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  
     if length > MOST_AT_ONCE:
         raise DamageError("undecoded", f"row of {length} bytes")
     rows = max(1, PIECE_BYTES // (length + 1))
-    # filters work on bytes, so that the high bytes can be had without the low ones
-    high = layout.depth == 16 and layout.colour != 0
+    bands = _bands(source, layout, layout.height * (length + 1), rows * (length + 1))
     step = max(1, _SAMPLES[layout.colour] * layout.depth // 8)
-    if high:
+    if layout.depth == 16 and layout.colour != 0:
+        bands = (_high_bytes(band, length + 1) for band in bands)
         length, step = length // 2, step // 2
     previous = bytes(length)
-    for band in _bands(source, layout, layout.height * (layout.row_bytes + 1), rows * (layout.row_bytes + 1)):
-        if high:
-            stored = range(0, len(band), layout.row_bytes + 1)
-            band = b"".join([band[at : at + 1] + band[at + 1 : at + layout.row_bytes + 1 : 2] for at in stored])
+    for band in bands:
         plain = _unfilter(band, length + 1, _FILTERED[step], previous)
         previous = plain[-length:]
         yield _expand(plain, layout)
 
 
 def _layout(source: Source) -> _Layout:
-    """Walk the chunks before the first IDAT."""
+    """Read IHDR, and of the chunks before the first IDAT what bears on the values."""
     head = source.head
     if not head.startswith(_SIGNATURE):
         raise DamageError("unreadable", f"signature {head[:8].hex()}")
@@ -208,8 +205,26 @@ def _layout(source: Source) -> _Layout:
     if head[8:12] != b"\0\0\0\r" or crc != checksums().crc32(head[12:29]):
         raise DamageError("unreadable", "CRC of chunk IHDR at byte 8 wrong")
     _check_numbers(width, height, colour, depth, method, interlace)
-    position, palette, colours, frames, controls, orientation = 33, b"", 0, 0, 0, 1
-    for _ in range(MOST_CHUNKS):
+    first, found = _ahead(source)
+    orientation = 1
+    if found:
+        for name in (b"iCCP", b"zTXt"):
+            if name in found:
+                _check_text(source, name.decode(), *found[name])
+        _refuse_frames(source, found, single=_KINDS[colour, depth].channels == 1)
+        if b"eXIf" in found:
+            position, length = found[b"eXIf"]
+            orientation = _orientation(source.read_at(position, min(length, MOST_EXIF)))
+    palette = _palette(source, found) if colour == 3 else b""
+    return _Layout(width, height, colour, depth, interlace == 1, first, palette, orientation)
+
+
+def _ahead(source: Source) -> tuple[int, dict[bytes, tuple[int, int]]]:
+    """Return the position of the first IDAT, and content and length of the chunks before it; of equal ones the last."""
+    head = source.head
+    found: dict[bytes, tuple[int, int]] = {}
+    position = 33
+    for _ in range(MOST_AHEAD):
         start = head[position : position + 8]
         if len(start) < 8:
             start = source.read_at(position, 8)
@@ -217,28 +232,32 @@ def _layout(source: Source) -> _Layout:
             raise DamageError("unreadable", "chunk IDAT missing")
         length, name = _START.unpack(start)
         if name == b"IDAT":
-            break
-        if name == b"PLTE":
-            palette, colours = source.read_at(position + 8, min(length, 769)), length
-        elif name == b"acTL":
-            frames = int.from_bytes(source.read_at(position + 8, min(length, 4)), "big")
-        elif name == b"fcTL":
-            controls += 1
-        elif name == b"eXIf":
-            orientation = _orientation(source.read_at(position + 8, min(length, MOST_EXIF)))
-        elif name in {b"iCCP", b"zTXt"}:
-            _check_text(source, name.decode(), position + 8, length)
+            return position, found
+        found[name] = (position + 8, length)
         position += 12 + length
-    else:
-        raise DamageError("undecoded", f"more than {MOST_CHUNKS} chunks")
-    if colour == 3 and (not palette or len(palette) % 3 or len(palette) > 768):
-        raise DamageError("unreadable", f"chunk PLTE of {colours} bytes" if palette else "chunk PLTE missing")
-    if 0 < frames <= 2**31:
-        # an image that is not part of the animation is a frame more for Pillow
-        total = frames + (controls == 0)
-        stacked = total in {3, 4} and _KINDS[colour, depth].channels == 1
-        raise DamageError("undecoded" if stacked else "reader-cannot-read", f"APNG, {total} frames")
-    return _Layout(width, height, colour, depth, interlace == 1, position, palette, frames, orientation)
+    raise DamageError("undecoded", f"more than {MOST_AHEAD} chunks before IDAT")
+
+
+def _palette(source: Source, found: dict[bytes, tuple[int, int]]) -> bytes:
+    """Return red, green and blue of all colours."""
+    if b"PLTE" not in found:
+        raise DamageError("unreadable", "chunk PLTE missing")
+    position, length = found[b"PLTE"]
+    if not length or length % 3 or length > 768:
+        raise DamageError("unreadable", f"chunk PLTE of {length} bytes")
+    return source.read_at(position, length)
+
+
+def _refuse_frames(source: Source, found: dict[bytes, tuple[int, int]], *, single: bool) -> None:
+    """Refuse an APNG, of which imageio makes a stack; three or four grey frames pass for colours."""
+    if b"acTL" not in found:
+        return
+    frames = int.from_bytes(source.read_at(found[b"acTL"][0], 4), "big")
+    if not 0 < frames <= 2**31:
+        return
+    # an image that is not part of the animation is one frame more for Pillow
+    frames += b"fcTL" not in found
+    raise DamageError("undecoded" if single and frames in {3, 4} else "reader-cannot-read", f"APNG, {frames} frames")
 
 
 def _check_numbers(width: int, height: int, colour: int, depth: int, method: int, interlace: int) -> None:
@@ -288,49 +307,59 @@ def _check_text(source: Source, name: str, position: int, length: int) -> None:
         raise DamageError("reader-cannot-read", f"chunk {name} inflates to more than {MOST_TEXT} bytes")
 
 
+class _Window:
+    """A part of a file that is read at once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.start, self.data = source, 0, memoryview(source.head)
+
+    def take(self, position: int, length: int) -> memoryview:
+        """Return bytes; fewer only at the end of the file."""
+        at = position - self.start
+        if at + length > len(self.data) and self.start + len(self.data) < self.source.size:
+            self.data = memoryview(self.source.read_at(position, max(length, PIECE_BYTES)))
+            self.start, at = position, 0
+        return self.data[at : at + length]
+
+
 def _chunks(source: Source, position: int) -> Iterator[tuple[bytes, memoryview]]:
     """Walk the chunks to IEND and check the CRC32 of each; a large one comes in pieces, before its CRC is checked."""
     crc32 = checksums().crc32
-    window, base, size = memoryview(source.head), 0, source.size
+    window = _Window(source)
     for _ in range(MOST_CHUNKS):
-        at = position - base
-        if at + 8 > len(window):
-            window, base, at = memoryview(source.read_at(position, PIECE_BYTES)), position, 0
-            if len(window) < 8:
-                raise DamageError("unreadable", f"data ends at byte {position + len(window)}, without chunk IEND")
-        length, name = _START.unpack_from(window, at)
-        end = position + 12 + length
+        start = window.take(position, 8)
+        if len(start) < 8:
+            raise DamageError("unreadable", f"data ends at byte {position + len(start)}, without chunk IEND")
+        length, name = _START.unpack(start)
         if not name.isalpha():
-            raise DamageError("unreadable", f"chunk {name!r} at byte {position}")
-        if end > size:
-            raise DamageError(
-                "unreadable", f"chunk {name.decode()} at byte {position}: data ends after {size - position} bytes"
-            )
-        if end - base > len(window) and 12 + length <= PIECE_BYTES:
-            window, base, at = memoryview(source.read_at(position, PIECE_BYTES)), position, 0
-        if at + 12 + length <= len(window):
-            crc = crc32(window[at + 4 : at + 8 + length])
-            wanted = _CRC.unpack_from(window, at + 8 + length)[0]
-            pieces = [window[at + 8 : at + 8 + length]]
+            raise DamageError("unreadable", f"chunk {name.hex()} at byte {position}")
+        if position + 12 + length > source.size:
+            there = source.size - position
+            raise DamageError("unreadable", f"chunk {name.decode()} at byte {position}: {there} of {12 + length} bytes")
+        if length <= PIECE_BYTES:
+            whole = window.take(position + 4, length + 8)
+            if whole[-4:] != _CRC.pack(crc32(whole[:-4])):
+                raise DamageError("unreadable", f"CRC of chunk {name.decode()} at byte {position} wrong")
+            yield name, whole[4:-4]
         else:
-            crc, reached = crc32(name), position + 8
-            pieces = []
-            while reached < end - 4:
-                piece = source.read_at(reached, min(PIECE_BYTES, end - 4 - reached))
-                if not piece:
-                    break
-                crc = crc32(piece, crc)
-                reached += len(piece)
-                yield name, memoryview(piece)
-            wanted = int.from_bytes(source.read_at(end - 4, 4), "big")
-        if crc != wanted:
-            raise DamageError("unreadable", f"CRC of chunk {name.decode()} at byte {position} wrong")
-        for whole in pieces:
-            yield name, whole
+            for piece in _large(source, position, length, name):
+                yield name, piece
         if name == b"IEND":
             return
-        position = end
+        position += 12 + length
     raise DamageError("undecoded", f"more than {MOST_CHUNKS} chunks")
+
+
+def _large(source: Source, position: int, length: int, name: bytes) -> Iterator[memoryview]:
+    """Read the content of a chunk in pieces."""
+    crc32 = checksums().crc32
+    crc = crc32(name)
+    for at in range(0, length, PIECE_BYTES):
+        piece = source.read_at(position + 8 + at, min(PIECE_BYTES, length - at))
+        crc = crc32(piece, crc)
+        yield memoryview(piece)
+    if source.read_at(position + 8 + length, 4) != _CRC.pack(crc):
+        raise DamageError("unreadable", f"CRC of chunk {name.decode()} at byte {position} wrong")
 
 
 def _bands(source: Source, layout: _Layout, expected: int, band: int) -> Iterator[bytes]:
@@ -413,6 +442,12 @@ def _interlaced(source: Source, layout: _Layout) -> bytes:
     except ValueError:
         raise DamageError("unreadable", "filter type unknown") from None
     return _coloured(image, layout)
+
+
+def _high_bytes(rows: bytes, stride: int) -> bytes:
+    """Drop the low bytes of values of 16 bits: filters work on bytes, so that one is undone without the other."""
+    stored = range(0, len(rows), stride)
+    return b"".join([rows[at : at + 1] + rows[at + 1 : at + stride : 2] for at in stored])
 
 
 def _unfilter(raw: bytes, stride: int, mode: str, previous: bytes) -> bytes:

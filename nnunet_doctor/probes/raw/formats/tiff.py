@@ -1,13 +1,13 @@
 """TIFF and BigTIFF, as tifffile reads them for Tiff3DIO, and skimage with tifffile for NaturalImage2DIO.
 
 What tifffile makes of a file was read in its source (2026.3.3: TiffPage, TiffFile.series, TiffPageSeries), and
-``tests/probes/raw/test_tiff.py`` compares with it. In short: the pages of a file are one image if their geometry is the
-same or if a description says so ("shaped" JSON of tifffile, ImageJ, OME-XML); axes of length 1 vanish except in "shaped"
-files; neither palette nor orientation nor MinIsWhite is applied; 1 bit gives 0 and 1, other packed integers keep their
-value.
+``tests/probes/raw/test_tiff.py`` compares with it. In short: the pages of a file are one image if their geometry is
+the same or if a description says so ("shaped" JSON of tifffile, ImageJ, OME-XML). Axes of length 1 vanish, except in
+"shaped" files. Neither palette nor orientation nor MinIsWhite is applied. 1 bit gives 0 and 1, other packed integers keep
+their value.
 
-NaturalImage2DIO takes two axes, or three when the last one, or else the first one, has 3 or 4 entries, which are colours.
-For Tiff3DIO they are columns or slices.
+NaturalImage2DIO takes two axes, or three when the last one, or else the first one, has 3 or 4 entries, which are
+colours; for Tiff3DIO they are columns or slices.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ MOST_ENTRIES = 4096
 """What tifffile takes for a suspicious number of entries, too."""
 
 MOST_ENTRIES_IN_ALL = 2**20
+MOST_SUB_IFDS = 256
 MOST_SEGMENTS = 2**20
 MOST_TEXT = 2**22
 MOST_AXES = 16
@@ -424,7 +425,7 @@ def _page(file: _File, position: int, index: int) -> tuple[_Page, int, int]:
 
 def _understood(file: _File, position: int, fields: dict[int, _Field], second: _Field | None) -> _Page:
     length, samples = _number(file, fields, 257, 0), _number(file, fields, 277, 1)
-    tile = ()
+    tile: tuple[int, ...] = ()
     if 322 in fields:
         tile = (_number(file, fields, 322, 0), _number(file, fields, 323, 0), _number(file, fields, 32998, 1))
     rows = _number(file, fields, 278, length)
@@ -531,7 +532,7 @@ def _arranged(file: _File, pages: list[_Page]) -> _Series:
     """Find out who says how the pages belong together, in tifffile's order (TiffFile.series)."""
     texts = _texts(file, pages[0])
     if any(map(_shaped, texts)):
-        return _by_shape(file, pages) or _by_likeness(pages)
+        return _by_shape(file, pages) or _by_likeness(file, pages)
     variant = next((name for tag, name in _VARIANTS.items() if tag in pages[0].fields), "")
     if variant in {"LSM", "Micro-Manager"}:
         raise DamageError("undecoded", f"TIFF variant {variant}")
@@ -540,13 +541,13 @@ def _arranged(file: _File, pages: list[_Page]) -> _Series:
     if texts[0][-10:].strip().endswith("OME>"):
         found = _by_ome(file, pages, texts[0])
         if not found and not imagej:
-            return _by_likeness(pages)
+            return _by_likeness(file, pages)
     if imagej and not found:
-        found = _by_imagej(file, pages, imagej) or _by_likeness(pages)
+        found = _by_imagej(file, pages, imagej) or _by_likeness(file, pages)
     variant = variant or _variant(file, pages, texts[0])
     if variant and not found:
         raise DamageError("undecoded", f"TIFF variant {variant}")
-    return found or _by_likeness(pages)
+    return found or _by_likeness(file, pages)
 
 
 def _variant(file: _File, pages: list[_Page], description: str) -> str:
@@ -565,10 +566,22 @@ def _variant(file: _File, pages: list[_Page], description: str) -> str:
     return next((name for start, name in _SOFTWARE.items() if software.startswith(start)), "")
 
 
-def _by_likeness(pages: list[_Page]) -> _Series:
+def _by_likeness(file: _File, pages: list[_Page]) -> _Series:
     """Take the pages that are like the first one (TiffFile._series_uniform, _series_generic)."""
     first = pages[0]
-    alike = [page for page in pages if page.likeness == first.likeness]
+    alike: list[_Page] = []
+    below = 0
+    for page in pages:
+        if page.likeness == first.likeness:
+            alike.append(page)
+        for position in _numbers(file, page.fields.get(330), MOST_SUB_IFDS):
+            below += 1
+            if below > MOST_SUB_IFDS:
+                raise DamageError("undecoded", f"more than {MOST_SUB_IFDS} SubIFDs")
+            # as tifffile, which passes over those that it cannot read
+            with contextlib.suppress(DamageError):
+                sub = _page(file, position, 0)[0]
+                alike += [sub] if sub.likeness == first.likeness else []
     return _Series(alike, _squeezed((len(alike), *first.shape), "I" + first.axes))
 
 
@@ -600,7 +613,7 @@ def _by_shape(file: _File, pages: list[_Page]) -> _Series | None:
     while index < len(pages):
         page = pages[index]
         said = next(filter(None, map(_shaped, _texts(file, page))), {})
-        shape = said.get("shape")
+        shape: Any = said.get("shape")
         if not _is_shape(shape) or not page.size:
             return None
         number, rest = divmod(math.prod(shape), page.size)

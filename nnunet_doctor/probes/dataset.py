@@ -189,6 +189,12 @@ def _survey_notes(found: Survey) -> Notes:
         dataset__files=len(found.reports),
         dataset__decoded_gib=round(found.decoded / 1024**3, 3),
     )
+    described = found.description
+    if described.channels is not None:
+        notes.see("dataset.json, repaired where need be", dataset__channels=len(described.channels))
+    if described.labels is not None:
+        count = len(described.labels) + (described.ignore is not None)
+        notes.see("dataset.json, repaired where need be", dataset__labels=count)
     return notes
 
 
@@ -204,14 +210,13 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
         raise _no_dataset(requested)
     if requested.isdecimal():
         id, names = int(requested), _named_like(f"Dataset{int(requested):03d}", bases)
-    elif ("/" in requested or "\\" in requested or not requested.startswith("Dataset")) and folder.is_dir():
+    elif _is_name(requested) and any((base / requested).is_dir() for base in bases.values()):
+        id, names = _id_of(requested), [requested]
+    elif folder.is_dir():
         raw = folder.resolve()
         id, names = _id_of(raw.name), [raw.name]
-    elif requested.startswith("Dataset"):
-        id, names = (
-            _id_of(requested),
-            [requested] if any((base / requested).is_dir() for base in bases.values()) else [],
-        )
+    elif _is_name(requested):
+        id, names = _id_of(requested), []
     else:
         raise _no_dataset(requested)
     resolution = "found" if len(names) == 1 else "ambiguous" if names else "absent"
@@ -239,6 +244,10 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
     if len(convertible) == 1:
         _raw(convertible[0], notes)
     return None
+
+
+def _is_name(requested: str) -> bool:
+    return requested.startswith("Dataset") and "/" not in requested and "\\" not in requested
 
 
 def _no_dataset(requested: str) -> NoSuchDatasetError:

@@ -152,6 +152,17 @@ def test_dataset_by_relative_folder(look, tmp_path, monkeypatch):
     assert look(".")["dataset.name"] == "Dataset010_Colon"
 
 
+def test_folder_that_is_named_like_a_dataset_where_the_user_stands(look, tmp_path, monkeypatch):
+    """A name that nnU-Net's folders do not hold is a folder of this name, if there is one."""
+    raw_dataset(tmp_path / "elsewhere" / "Dataset077_Lung")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    values = look("Dataset077_Lung")
+
+    assert (values["dataset.resolution"], values["dataset.id"]) == ("found", 77)
+    assert values["dataset.folder"] == str((tmp_path / "elsewhere" / "Dataset077_Lung").resolve())
+
+
+
 def test_name_is_looked_up_as_nnunet_does(look, bases, monkeypatch):
     """A name means the dataset in nnU-Net's folders, also where the working folder holds one of that name."""
     folder = raw_dataset(bases["raw"] / "Dataset010_Colon")

@@ -10,11 +10,19 @@ from nnunet_doctor.probes.raw import geometry
 from nnunet_doctor.probes.raw.description import Description, names_of_values
 from nnunet_doctor.probes.raw.record import FileReport, Header, Tally
 from nnunet_doctor.probes.raw.structure import FLAT, LABELS, Case, Structure
+from nnunet_doctor.probes.raw.voxels import MOST_VALUES
 
 Reports = Mapping[str, FileReport]
 
-FAR = 5.0
-"""A spacing or size that differs from the median by more than this factor is far out."""
+FAR_SPACING = 8.0
+"""A spacing that differs from the median by more than this factor is far out: slices of 0.6 and of 5 mm in one dataset
+are common, and wrong units make it 10 or 1000."""
+
+FAR_SIZE = 5.0
+"""The same for sizes in voxels and, if they are known, in mm: thick slices are fewer."""
+
+FAR_PIXELS = 10.0
+"""The same for pictures, of which only the pixels are known."""
 
 FEWEST = 5
 """With fewer cases there is no median to be far from."""
@@ -50,7 +58,7 @@ def compare(structure: Structure, description: Description, reports: Reports, sa
     _channel_counts(structure, description, reports)
     _labels(structure, description, reports)
     _duplicates(structure, reports, same)
-    _far_out(structure, reports)
+    _far_out(structure, description, reports)
     _kinds(structure, description, reports)
 
 
@@ -155,7 +163,9 @@ def _labels(structure: Structure, description: Description, reports: Reports) ->
         _copies(structure, path, case, reports)
         if not _is_damaged(report):
             counted[path] = values
-    _classes(structure, description, labels, counted)
+    # a class may be in what was not counted
+    if set(counted) == {case.label for case in structure.cases} and not structure.lost:
+        _classes(structure, description, counted)
 
 
 def scaled(header: Header, tally: Tally) -> list[tuple[float, int]]:
@@ -182,7 +192,8 @@ def _values(
         parts.append(f"NaN or infinite ({tally.nans + tally.infs} voxels)")
     left = len(strange) - SHOWN_VALUES
     if tally.distinct_over:
-        parts.append(f"over {len(tally.values)} values")
+        # which of them were counted, and how often, is chance
+        parts = [f"over {MOST_VALUES} values, {tally.lowest:g} to {tally.highest:g}"]
     elif left > 0:
         parts.append(f"{left} more values")
     if parts:
@@ -213,13 +224,10 @@ def _copies(structure: Structure, path: str, case: Case, reports: Reports) -> No
 
 
 def _classes(
-    structure: Structure,
-    description: Description,
-    labels: Mapping[str, Case],
-    counted: Mapping[str, Sequence[tuple[float, int]]],
+    structure: Structure, description: Description, counted: Mapping[str, Sequence[tuple[float, int]]]
 ) -> None:
-    """Say which declared classes are in no label, or in one; only where every label was counted."""
-    if not counted or len(counted) < len(labels):
+    """Say which declared classes are in no label, or in one; every label was counted."""
+    if not counted:
         return
     where: dict[float, list[str]] = defaultdict(list)
     for path, values in counted.items():
@@ -228,8 +236,9 @@ def _classes(
     if set(where) == {0}:
         structure.add("no-foreground", LABELS, f"{len(counted)} labels")
         return
+    names = names_of_values(description.labels or {})
     for value in sorted((description.declared or frozenset()) - {0, description.ignore}):
-        name = f"{names_of_values(description.labels or {}, value)} = {value}"
+        name = f"{', '.join(names.get(value, ()))} = {value}"
         if not where.get(value):
             structure.add("class-never-occurs", "dataset.json", name)
         elif len(where[value]) == 1 and len(counted) > 1:
@@ -279,28 +288,78 @@ def _add_group(
 # --- far from the others -------------------------------------------------------------------------------------------
 
 
-def _far_out(structure: Structure, reports: Reports) -> None:
+def _far_out(structure: Structure, description: Description, reports: Reports) -> None:
     firsts = [next(iter(case.images.values())) for case in structure.cases]
     headers = {path: header for path in firsts if (header := _header(reports, path))}
     if len(headers) < FEWEST:
         return
-    _far(structure, "spacing-outlier", {path: header.spacing for path, header in headers.items()})
-    _far(structure, "shape-outlier", {path: header.shape for path, header in headers.items()})
-    axes = {path: geometry.orientation_of(header.direction) for path, header in headers.items() if header.direction}
+    # a spacing that is a finding already is no other one
+    spacings = {
+        path: header.spacing
+        for path, header in headers.items()
+        if header.spacing and not any(id in ("bad-spacing", "units") for id, _ in reports[path].faults)
+    }
+    _add_far(structure, "spacing-outlier", spacings, _far(spacings, FAR_SPACING))
+    shapes: dict[str, tuple[float, ...]] = {path: header.shape for path, header in headers.items()}
+    sizes = {
+        path: tuple(length * size for length, size in zip(shapes[path], spacing, strict=True))
+        for path, spacing in spacings.items()
+        if len(spacing) == len(shapes[path])
+    }
+    far = _far(shapes, FAR_SIZE if sizes else FAR_PIXELS)
+    if sizes:
+        far_in_mm = _far(sizes, FAR_SIZE)
+        far = {path: axes & far_in_mm.get(path, axes) for path, axes in far.items()}
+    _add_far(structure, "shape-outlier", shapes, far)
+    _orientations(structure, description, headers)
+
+
+def _far(values: Mapping[str, tuple[float, ...]], factor: float) -> dict[str, set[int]]:
+    """Return the axes along which something differs from the median by more than a factor."""
+    alike = _alike(values)
+    medians = _medians(alike)
+    return {
+        path: {
+            axis
+            for axis, (one, usual) in enumerate(zip(value, medians, strict=True))
+            if not usual / factor <= one <= usual * factor
+        }
+        for path, value in alike.items()
+    }
+
+
+def _alike(values: Mapping[str, tuple[float, ...]]) -> dict[str, tuple[float, ...]]:
+    """Leave out what has another number of axes than most."""
+    counts = Counter(map(len, values.values())).most_common(1)
+    return {path: value for path, value in values.items() if len(value) == counts[0][0]}
+
+
+def _medians(alike: Mapping[str, tuple[float, ...]]) -> list[float]:
+    return [median(axis) for axis in zip(*alike.values(), strict=True)]
+
+
+def _add_far(
+    structure: Structure, id: str, values: Mapping[str, tuple[float, ...]], far: Mapping[str, set[int]]
+) -> None:
+    medians = _medians(_alike(values))
+    for path, axes in far.items():
+        if axes:
+            counts = isinstance(values[path][0], int)
+            usual = [int(item) if counts and float(item).is_integer() else item for item in medians]
+            structure.add(id, path, f"{_numbers(values[path])}; median {_numbers(usual)}")
+
+
+def _orientations(structure: Structure, description: Description, headers: Mapping[str, Header]) -> None:
+    axes: dict[str, str] = {}
+    for path, header in headers.items():
+        reader = description.reader or ("NibabelIO" if path.lower().endswith(".nii") else "")
+        if found := geometry.orientation_of(header.direction, is_ras=reader.startswith("Nibabel")):
+            axes[path] = found
     if axes:
         usual, _ = Counter(axes.values()).most_common(1)[0]
         for path, found in axes.items():
-            if found and found != usual:
+            if found != usual:
                 structure.add("orientation-mixed", path, f"{found}; most are {usual}")
-
-
-def _far(structure: Structure, id: str, values: Mapping[str, tuple[float, ...]]) -> None:
-    length, _ = Counter(map(len, values.values())).most_common(1)[0]
-    alike = {path: value for path, value in values.items() if len(value) == length}
-    medians = [median(axis) for axis in zip(*alike.values(), strict=True)]
-    for path, value in alike.items():
-        if any(not median / FAR <= one <= median * FAR for one, median in zip(value, medians, strict=True)):
-            structure.add(id, path, f"{_numbers(value)}; median {_numbers([_rounded(item) for item in medians])}")
 
 
 def median(values: Sequence[float]) -> float:
@@ -308,10 +367,6 @@ def median(values: Sequence[float]) -> float:
     ordered = sorted(values)
     middle = len(ordered) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-
-
-def _rounded(value: float) -> float:
-    return int(value) if float(value).is_integer() else value
 
 
 # --- kinds of images -----------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from nnunet_doctor import __version__
-from nnunet_doctor.probes.raw.record import FileReport, Task
+from nnunet_doctor.probes.raw.record import Decodes, FileReport, Role, Task
 
 Status = tuple[int, int, int]
 """Size, time of change in ns, inode."""
@@ -28,9 +28,9 @@ _LEVEL = {"none": 0, "floats": 1, "all": 2}
 
 class _Entry(msgspec.Struct, array_like=True):
     status: Status
-    role: str
+    role: Role
     reader: str
-    decodes: str
+    decodes: Decodes
     report: FileReport
 
 
@@ -52,7 +52,7 @@ class Cache:
         self.files: dict[str, _Entry] = {}
         self.changed = False
         with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
-            if self.path.stat().st_size <= MOST_BYTES:
+            if self.path.is_file() and self.path.stat().st_size <= MOST_BYTES:
                 document = msgspec.json.decode(self.path.read_bytes(), type=_Document)
                 if document.made_by == maker() and document.folder == _plain(folder):
                     self.files = document.files
@@ -74,9 +74,10 @@ class Cache:
         """Write what is new; a full disk or a folder without permission is nobody's concern."""
         if not self.changed:
             return
-        document = _Document(maker(), _plain(self.folder), self.files)
+        # what is not UTF-8 cannot be written, and is no reason to forget the others
+        files = {path: entry for path, entry in self.files.items() if path.isascii() or _is_unicode(path)}
         with contextlib.suppress(OSError, UnicodeError):
-            content = msgspec.json.encode(document)
+            content = msgspec.json.encode(_Document(maker(), _plain(self.folder), files))
             self.path.parent.mkdir(parents=True, exist_ok=True)
             handle, beside = tempfile.mkstemp(dir=self.path.parent)
             try:
@@ -86,6 +87,10 @@ class Cache:
             except OSError:
                 with contextlib.suppress(OSError):
                     os.unlink(beside)
+
+
+def _is_unicode(path: str) -> bool:
+    return not any("\ud800" <= letter <= "\udfff" for letter in path)
 
 
 def _plain(folder: str) -> str:

@@ -474,6 +474,10 @@ def _shown(value: Any) -> str:
         return _kind(value)
 
 
-def names_of_values(labels: Mapping[str, Sequence[int]], value: int) -> str:
-    """Return the names of the labels or regions that hold a value."""
-    return ", ".join(name for name, group in labels.items() if value in group)
+def names_of_values(labels: Mapping[str, Sequence[int]]) -> dict[int, list[str]]:
+    """Return the names of the labels or regions that hold a value, for each value."""
+    names: dict[int, list[str]] = {}
+    for name, group in labels.items():
+        for value in dict.fromkeys(group):
+            names.setdefault(value, []).append(name)
+    return names

@@ -65,17 +65,25 @@ def are_close(found: Sequence[float], wanted: Sequence[float]) -> bool:
     )
 
 
-def orientation_of(direction: Sequence[float]) -> str:
-    """Name the axes by where they point to most: "LPS" for an ITK image along the axes of the patient."""
+def orientation_of(direction: Sequence[float], *, is_ras: bool = False) -> str:
+    """Name the axes by where they point to most: "LPS" for an ITK image along the axes of the patient.
+
+    Args:
+        direction: Cosines of three axes, row by row; empty where there are none.
+        is_ras: Whether they are in nibabel's axes instead of ITK's.
+    """
     if len(direction) != 9:
         return ""
-    letters = ("LR", "PA", "SI")
-    found = ""
-    for axis in range(3):
-        column = [direction[row * 3 + axis] for row in range(3)]
-        row = max(range(3), key=lambda index: abs(column[index]))
-        found += letters[row][column[row] < 0]
-    return found
+    letters = ("RL", "AP", "SI") if is_ras else ("LR", "PA", "SI")
+    found = ["", "", ""]
+    rows = {0, 1, 2}
+    # the clearest axis first, as ITK does: no two are named alike
+    for place in sorted(range(9), key=lambda place: -abs(direction[place])):
+        row, axis = divmod(place, 3)
+        if row in rows and not found[axis]:
+            rows.remove(row)
+            found[axis] = letters[row][direction[place] < 0]
+    return "".join(found)
 
 
 def distance(found: Sequence[float], wanted: Sequence[float]) -> float:

@@ -95,7 +95,9 @@ def arrange(folder: str, description: Description) -> Structure:
     if description.listed is not None:
         _listed_cases(folder, description.listed, structure)
         _listed_channels(description.listed, description, structure)
-        _compare_numbers(description, len(description.listed), structure)
+        entries = (description.content or {}).get("dataset", description.listed)
+        structure.lost = len(entries) - len(structure.cases)
+        _compare_numbers(description, len(entries), structure)
     else:
         _folder_cases(folder, description, structure)
     _awkward_ids(structure)
@@ -134,8 +136,6 @@ def _listed_cases(folder: str, listed: Mapping[str, Listed], structure: Structur
         found = {number: path for number, path in images.items() if there[path]}
         if found:
             structure.cases.append(Case(id, found, label if there[label] else None))
-        else:
-            structure.lost += 1
     if not structure.cases:
         structure.add("no-cases", "dataset.json", "dataset")
 
@@ -282,7 +282,7 @@ class _Images:
     def _spoil(self, stem: str) -> None:
         """Note a case whose image is not as nnU-Net wants it; its label may be named with or without a last number."""
         short = re.sub(r"_\d+$", "", stem)
-        self.spoilt |= {stem, short}
+        self.spoilt |= {stem, short, stem[:-5]}
         self.lost.add(short if re.search(r"_\d{4}$", stem) else stem)
 
     def _channels(self) -> None:

@@ -63,47 +63,59 @@ _CHANNELS = {"1": 1, "L": 1, "P": 3, "RGB": 3, "RGBA": 4}
 _STORED_BITS = {"1": 1, "P;1": 1, "P;4": 4, "L": 8, "P": 8, "BGR;15": 16, "BGR;16": 16, "BGR": 24}
 
 
-class _Layout(NamedTuple):
-    """What the headers say.
+class _Numbers(NamedTuple):
+    """What the header says.
 
     Attributes:
         width: Pixels.
         height: Pixels.
         bits: Of a stored pixel.
-        upwards: Whether the last row is stored first.
         compression: 0 none, 1 and 2 run lengths, 3 none but with masks.
-        mode: Pillow's name for the decoded image.
-        stored: Pillow's name for the bytes in the file.
-        palette: Colours, blue first.
-        padding: Bytes of one of them.
-        first: Position of the pixels.
+        colours: Of the palette; 0 for as many as the bits allow.
+        padding: Bytes of a colour.
+        upwards: Whether the last row is stored first.
     """
 
     width: int
     height: int
     bits: int
-    upwards: bool
-    compression: int
+    compression: int = 0
+    colours: int = 0
+    padding: int = 3
+    upwards: bool = True
+
+
+class _Layout(NamedTuple):
+    """How the pixels are stored.
+
+    Attributes:
+        numbers: What the header says.
+        mode: Pillow's name for the decoded image.
+        stored: Pillow's name for the bytes in the file.
+        palette: Colours, blue first.
+        first: Position of the pixels.
+    """
+
+    numbers: _Numbers
     mode: str
     stored: str
     palette: bytes
-    padding: int
     first: int
 
     @property
     def is_packed(self) -> bool:
         """Whether the pixels are stored as run lengths."""
-        return self.compression in {1, 2}
+        return self.numbers.compression in {1, 2}
 
     @property
     def stride(self) -> int:
         """Bytes from one row to the next."""
-        return (self.width * self.bits + 31) // 8 & ~3
+        return (self.numbers.width * self.numbers.bits + 31) // 8 & ~3
 
     @property
     def row_bytes(self) -> int:
         """Bytes of a row without what fills it up to its stride."""
-        return (self.width * _STORED_BITS.get(self.stored, 32) + 7) // 8
+        return (self.numbers.width * _STORED_BITS.get(self.stored, 32) + 7) // 8
 
 
 def read_header(source: Source, reader: str) -> Header:  # noqa: ARG001  every reader of nnU-Net goes through Pillow
@@ -114,19 +126,20 @@ def read_header(source: Source, reader: str) -> Header:  # noqa: ARG001  every r
             more pixels than it takes.
     """
     layout = _layout(source)
+    numbers, channels = layout.numbers, _CHANNELS[layout.mode]
     faults: list[Fault] = []
     if layout.mode == "P":
-        faults.append(("label-palette", f"BMP {layout.bits} bit, {len(layout.palette) // layout.padding} colours"))
-    channels = _CHANNELS[layout.mode]
+        colours = len(layout.palette) // numbers.padding
+        faults.append(("label-palette", f"BMP {numbers.bits} bit, {colours} colours"))
     return Header(
         format="bmp",
-        shape=(layout.width, layout.height),
+        shape=(numbers.width, numbers.height),
         channels=channels,
         dtype="|u1",
         spacing=(1.0, 1.0),
         encoding="bmp",
         offset=layout.first,
-        data_bytes=layout.width * layout.height * channels,
+        data_bytes=numbers.width * numbers.height * channels,
         faults=tuple(faults),
     )
 
@@ -144,7 +157,7 @@ def check_end(source: Source, header: Header) -> bool:  # noqa: ARG001  bits and
     return True
 
 
-def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  bits and palette are not in it
+def voxels(source: Source, header: Header) -> Iterator[bytes]:
     """Decode all pixels, row by row from the top, red, green and blue beside each other, one byte each.
 
     Raises:
@@ -156,29 +169,30 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  
         yield _run_lengths(source, layout)
         return
     _check_size(source, layout)
-    if layout.stride > MOST_ROW_BYTES:
-        raise DamageError("undecoded", f"row of {layout.stride} bytes")
+    width, height = header.shape
+    row = header.data_bytes // height
+    if row > MOST_ROW_BYTES:
+        raise DamageError("undecoded", f"row of {row} bytes")
     from PIL import Image
 
-    rows = max(1, PIECE_BYTES // layout.stride)
-    for top in range(0, layout.height, rows):
-        count = min(rows, layout.height - top)
-        first = layout.height - top - count if layout.upwards else top
+    rows = max(1, PIECE_BYTES // max(row, layout.stride))
+    direction = -1 if layout.numbers.upwards else 1
+    for top in range(0, height, rows):
+        count = min(rows, height - top)
+        first = height - top - count if layout.numbers.upwards else top
         wanted = (count - 1) * layout.stride + layout.row_bytes
         data = source.read_at(layout.first + first * layout.stride, wanted)
         if len(data) < wanted:
             raise DamageError("unreadable", f"data ends after {first * layout.stride + len(data)} bytes")
-        direction = -1 if layout.upwards else 1
-        size = (layout.width, count)
         # Pillow looks for whole strides, whatever is in them
         data += bytes(layout.stride - layout.row_bytes)
-        image = Image.frombytes(layout.mode, size, data, "raw", layout.stored, layout.stride, direction)
+        image = Image.frombytes(layout.mode, (width, count), data, "raw", layout.stored, layout.stride, direction)
         yield _coloured(image, layout)
 
 
 def _check_size(source: Source, layout: _Layout) -> None:
     """Compare the size of the file with what the rows need; the fill of the last one may be missing."""
-    wanted = (layout.height - 1) * layout.stride + layout.row_bytes
+    wanted = (layout.numbers.height - 1) * layout.stride + layout.row_bytes
     there = max(0, source.size - layout.first)
     if there < wanted:
         raise DamageError("unreadable", f"data ends after {there} of {wanted} bytes")
@@ -196,44 +210,50 @@ def _layout(source: Source) -> _Layout:
         raise DamageError("reader-cannot-read", f"header of {length} bytes")
     if len(head) < 14 + length:
         raise DamageError("unreadable", f"header ends after {len(head)} of {14 + length} bytes")
-    upwards, compression, colours, padding = True, 0, 0, 3
-    if length == 12:
-        width, height, bits = struct.unpack("<HHxxH", head[18:26])
-    else:
-        width, height, bits, compression, colours = struct.unpack("<IIxxHI12xI", head[18:50])
-        padding, upwards = 4, head[25] != 0xFF
-        height = height if upwards else 2**32 - height
+    numbers = _numbers(head, length)
+    width, height = numbers.width, numbers.height
     if not width or not height:
         raise DamageError("unreadable", f"{width} x {height} pixels")
     if width * height > MOST_PIXELS:
         raise DamageError("reader-cannot-read", f"{width} x {height} pixels; Pillow reads {MOST_PIXELS} at most")
-    mode, stored, position = _mode(head, length, bits, compression)
+    mode, stored, position = _mode(head, length, numbers)
     palette = b""
     if mode == "P":
-        colours = colours or 1 << bits
-        if first == 14 + length:
-            first += padding * colours
+        colours = numbers.colours or 1 << numbers.bits
+        padding = numbers.padding
+        first += padding * colours if first == 14 + length else 0
         palette = source.read_at(position, padding * min(colours, 65536))
         position += len(palette)
         if _is_grey(palette, colours, padding):
             mode = stored = "1" if colours <= 2 else "L"
-        elif not 0 < len(palette) <= 256 * padding:
+        elif colours > 65536 or not 0 < len(palette) <= 256 * padding:
             raise DamageError("reader-cannot-read", f"{colours} colours")
-    layout = _Layout(width, height, bits, upwards, compression, mode, stored, palette, padding, first or position)
+    layout = _Layout(numbers, mode, stored, palette, first or position)
     _refuse_mixtures(layout)
     return layout
 
 
 def _refuse_mixtures(layout: _Layout) -> None:
     """Refuse what is sound each by itself, but not together."""
+    numbers = layout.numbers
     if layout.is_packed and layout.mode not in {"1", "L", "P"}:
-        raise DamageError("reader-cannot-read", f"BMP {layout.bits} bit, compression {layout.compression}")
+        raise DamageError("reader-cannot-read", f"BMP {numbers.bits} bit, compression {numbers.compression}")
     if not layout.is_packed and layout.row_bytes > layout.stride:
-        raise DamageError("reader-cannot-read", f"BMP {layout.bits} bit, grey palette")
+        raise DamageError("reader-cannot-read", f"BMP {numbers.bits} bit, grey palette")
 
 
-def _mode(head: bytes, length: int, bits: int, compression: int) -> tuple[str, str, int]:
+def _numbers(head: bytes, length: int) -> _Numbers:
+    if length == 12:
+        return _Numbers(*struct.unpack("<HHxxH", head[18:26]))
+    width, height, bits, compression, colours = struct.unpack("<IIxxHI12xI", head[18:50])
+    # Pillow takes a height for negative by its highest byte
+    upwards = head[25] != 0xFF
+    return _Numbers(width, height if upwards else 2**32 - height, bits, compression, colours, 4, upwards)
+
+
+def _mode(head: bytes, length: int, numbers: _Numbers) -> tuple[str, str, int]:
     """Return Pillow's mode, its name for the stored bytes, and the position behind header and masks."""
+    bits, compression = numbers.bits, numbers.compression
     position = 14 + length
     if bits not in _PLAIN or compression not in {0, 1, 2, 3}:
         raise DamageError("reader-cannot-read", f"BMP {bits} bit, compression {compression}")
@@ -262,8 +282,9 @@ def _is_grey(palette: bytes, colours: int, padding: int) -> bool:
 
 def _run_lengths(source: Source, layout: _Layout) -> bytes:
     """Let Pillow decode a file with run lengths."""
-    if layout.width * layout.height > MOST_RLE_PIXELS or source.size > MOST_RLE_BYTES:
-        raise DamageError("undecoded", f"run lengths of {layout.width} x {layout.height} pixels")
+    pixels = layout.numbers.width * layout.numbers.height
+    if pixels > MOST_RLE_PIXELS or source.size > MOST_RLE_BYTES:
+        raise DamageError("undecoded", f"run lengths of {pixels} pixels in {source.size} bytes")
     from PIL import BmpImagePlugin
 
     try:
@@ -277,7 +298,7 @@ def _run_lengths(source: Source, layout: _Layout) -> bytes:
 def _coloured(image: Any, layout: _Layout) -> bytes:
     """Return the values of an image: of a palette its colours, of a bitmap 0 and 1."""
     if image.mode == "P":
-        image.putpalette(layout.palette, "BGRX" if layout.padding == 4 else "BGR")
+        image.putpalette(layout.palette, "BGRX" if layout.numbers.padding == 4 else "BGR")
         return bytes(image.convert("RGB").tobytes())
     if image.mode == "1":
         return bytes(image.convert("L").tobytes().replace(b"\xff", b"\1"))

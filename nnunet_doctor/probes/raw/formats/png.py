@@ -30,7 +30,7 @@ MOST_PIXELS = 178_956_970
 MOST_AT_ONCE = 2**26
 """Bytes of a row, or of an interlaced image, that are decoded: neither comes in pieces."""
 
-MOST_CHUNKS = 2**20
+MOST_CHUNKS = 2**18
 """A file of nothing but empty chunks is not worth the time."""
 
 MOST_AHEAD = 2**14
@@ -165,7 +165,7 @@ def check_end(source: Source, header: Header) -> bool:  # noqa: ARG001  the chun
     return True
 
 
-def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  bit depth and palette are not in it
+def voxels(source: Source, header: Header) -> Iterator[bytes]:
     """Decode all pixels, row by row from the top, the values of a pixel beside each other.
 
     Values of 16 bits come with the high byte first (``>u2``), all others as one byte.
@@ -175,17 +175,19 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:  # noqa: ARG001  
             unknown. ``undecoded``: rows or interlaced images of more than ``MOST_AT_ONCE`` bytes.
     """
     layout = _layout(source)
+    row = header.data_bytes // layout.height
+    whole = header.data_bytes if layout.interlaced else row
+    if whole > MOST_AT_ONCE:
+        raise DamageError("undecoded", f"{'interlaced image' if layout.interlaced else 'row'} of {whole} bytes")
     if layout.interlaced:
         yield _interlaced(source, layout)
         return
     length = layout.row_bytes
-    if length > MOST_AT_ONCE:
-        raise DamageError("undecoded", f"row of {length} bytes")
-    rows = max(1, PIECE_BYTES // (length + 1))
+    rows = max(1, PIECE_BYTES // max(row, length + 1))
     bands = _bands(source, layout, layout.height * (length + 1), rows * (length + 1))
     step = max(1, _SAMPLES[layout.colour] * layout.depth // 8)
     if layout.depth == 16 and layout.colour != 0:
-        bands = (_high_bytes(band, length + 1) for band in bands)
+        bands = (_high_bytes(band, layout.row_bytes + 1) for band in bands)
         length, step = length // 2, step // 2
     previous = bytes(length)
     for band in bands:
@@ -433,8 +435,6 @@ def _interlaced(source: Source, layout: _Layout) -> bytes:
         rows = (layout.height - top + down - 1) // down
         if columns > 0 and rows > 0:
             expected += rows * (1 + (columns * bits + 7) // 8)
-    if expected > MOST_AT_ONCE:
-        raise DamageError("undecoded", f"interlaced image of {expected} bytes")
     raw = b"".join(_bands(source, layout, expected, expected))
     size = (layout.width, layout.height)
     try:

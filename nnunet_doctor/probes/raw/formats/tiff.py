@@ -3,8 +3,8 @@
 What tifffile makes of a file was read in its source (2026.3.3: TiffPage, TiffFile.series, TiffPageSeries), and
 ``tests/probes/raw/test_tiff.py`` compares with it. In short: the pages of a file are one image if their geometry is
 the same or if a description says so ("shaped" JSON of tifffile, ImageJ, OME-XML). Axes of length 1 vanish, except in
-"shaped" files. Neither palette nor orientation nor MinIsWhite is applied. 1 bit gives 0 and 1, other packed integers keep
-their value.
+"shaped" files. Neither palette nor orientation nor MinIsWhite is applied. 1 bit gives 0 and 1, other packed integers
+keep their value.
 
 NaturalImage2DIO takes two axes, or three when the last one, or else the first one, has 3 or 4 entries, which are
 colours; for Tiff3DIO they are columns or slices.

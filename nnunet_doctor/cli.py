@@ -112,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     _check_arguments(_add(commands, "check", _check, "look at everything and report problems with their fixes"))
     _run_arguments(_add(commands, "run", _run, "start nnUNetv2_train with settings that are proven safe here"))
+    _fix_arguments(_add(commands, "fix", _fix, "show what can be mended in a raw dataset; mend it, or take it back"))
     _demo_arguments(
         _add(commands, "demo", _demo, "a tiny dataset in a folder of its own: check, prepare, train, for real")
     )
@@ -143,6 +144,10 @@ def _add(commands: Any, name: str, command: Any, text: str) -> argparse.Argument
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checks", metavar="FOLDER", action="append", default=[], help="more checks; repeatable")
+    _language_option(parser)
+
+
+def _language_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lang", choices=("en", "zh"), help="language of the report; default: that of the system")
 
 
@@ -254,6 +259,18 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write to a file, as UTF-8, instead of standard output"
     )
+
+
+def _fix_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="id (10), name (Dataset010_Colon) or folder")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--apply", action="store_true", help="make the changes; the originals are kept")
+    what.add_argument("--undo", action="store_true", help="take all changes back that are not committed")
+    what.add_argument("--commit", action="store_true", help="keep the changes and delete the originals")
+    parser.add_argument(
+        "--relabel", action="store_true", help="close gaps between label values too, which rewrites label files"
+    )
+    _language_option(parser)
 
 
 def _run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -479,6 +496,41 @@ def _run(options: argparse.Namespace) -> int:
         print(say(language, "run_dry"), file=sys.stderr)
         return 0
     return run.go(start, request, context.environ, language).code
+
+
+def _fix(options: argparse.Namespace) -> int:
+    from functools import partial
+
+    from nnunet_doctor import examination
+    from nnunet_doctor.fixers.command import fix
+    from nnunet_doctor.probes.base import Context
+    from nnunet_doctor.probes.look import look
+    from nnunet_doctor.probes.raw.survey import Means
+    from nnunet_doctor.probes.resources import granted_cpus
+    from nnunet_doctor.report.progress import SurveyProgress
+    from nnunet_doctor.report.record import shell_of
+
+    context = Context(Path(sys.executable), dict(os.environ), Request(dataset=options.dataset))
+    facts = examination.facts_from(context, partial(look, context, {"dataset.folder", "platform.shell"}))
+    folder = facts["dataset.folder"]
+    if not isinstance(folder, str):
+        raise UserError(f"there is no raw dataset {options.dataset}; name its folder, or set nnUNet_raw")
+    progress = SurveyProgress(sys.stderr, lambda: _language(options))
+    means = Means(lambda: granted_cpus(context.environ)[0], context.environ, progress=progress)
+    try:
+        return fix(
+            Path(folder),
+            applies=options.apply,
+            undoes=options.undo,
+            commits=options.commit,
+            relabels=options.relabel,
+            means=means,
+            language=_language(options),
+            out=sys.stdout,
+            for_shell=shell_of(facts),
+        )
+    finally:
+        progress.clear()
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -160,3 +160,10 @@ def end_group(child: subprocess.Popen[bytes], known: Iterable[Any] = ()) -> None
                 process.kill()
     if child.poll() is None:
         child.kill()
+
+
+def is_alive(number: int) -> bool:
+    """Say whether a process of this number runs; os.kill(number, 0), which asks on POSIX, ends it on Windows."""
+    import psutil
+
+    return bool(psutil.pid_exists(number))

@@ -33,14 +33,13 @@ class SurveyProgress:
         from nnunet_doctor.words import say
 
         self.due = now + (TERMINAL_SECONDS if self.is_terminal else PIPED_SECONDS)
-        done_bytes = max(1, progress.done_bytes)
-        left = progress.seconds * (progress.bytes - progress.done_bytes) / done_bytes
+        left = progress.seconds * (1 - progress.share) / max(progress.share, 1e-6)
         line = say(
             self.language(),
             "survey_progress",
             done=progress.done,
             files=progress.files,
-            rate=round(progress.done_bytes / 1e6 / max(progress.seconds, 1e-3)),
+            rate=round(progress.bytes / 1e6 / max(progress.seconds, 1e-3)),
             left=f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min",
         )
         if self.is_terminal:

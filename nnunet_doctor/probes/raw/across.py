@@ -78,10 +78,10 @@ def _within_case(structure: Structure, case: Case, reports: Reports) -> None:
     # those that are in doubt come last: of two that differ, the first is believed
     files.sort(key=lambda item: item[0] in doubted)
     _differing(structure, "shape-mismatch", files, lambda header: header.shape, _equal)
+    odd = _differing(structure, "spacing-mismatch", files, lambda header: header.spacing)
     # nnU-Net compares the channels of a case to the last bit, but label and images with a tolerance
-    _differing(structure, "spacing-mismatch", images, lambda header: header.spacing, _equal)
-    both = [item for item in files if item[0] in (case.label, images[0][0] if images else "")]
-    _differing(structure, "spacing-mismatch", both, lambda header: header.spacing)
+    alike = [item for item in files if item[0] not in odd and item[0] != case.label]
+    _differing(structure, "spacing-mismatch", alike, lambda header: header.spacing, _equal)
     _differing(structure, "origin-mismatch", files, lambda header: header.origin)
     _differing(structure, "direction-mismatch", files, lambda header: header.direction)
 
@@ -105,20 +105,21 @@ def _differing(
     files: Sequence[tuple[str, Header]],
     of: Callable[[Header], tuple[float, ...]],
     agree: Callable[[Sequence[float], Sequence[float]], bool] = geometry.are_close,
-) -> None:
+) -> set[str]:
     """Name the files that differ from what most files of a case have; with none in the majority, from the first."""
     known = [(path, of(header)) for path, header in files if of(header)]
     if id != "shape-mismatch":
         # an image of other dimensions is a mismatch of shape and of nothing else
         known = [item for item in known if len(item[1]) == len(known[0][1])]
     if len(known) < 2 or all(agree(value, known[0][1]) for _, value in known[1:]):
-        return
+        return set()
     votes = [sum(agree(other, value) for _, other in known) for _, value in known]
     path_of_most, most = known[votes.index(max(votes))]
-    for path, value in known:
-        if not agree(value, most):
-            apart = f" ({geometry.distance(value, most):.3g} mm)" if id == "origin-mismatch" else ""
-            structure.add(id, path, f"{_numbers(value)}; {_numbers(most)} in {path_of_most}{apart}")
+    odd = {path: value for path, value in known if not agree(value, most)}
+    for path, value in odd.items():
+        apart = f" ({geometry.distance(value, most):.3g} mm)" if id == "origin-mismatch" else ""
+        structure.add(id, path, f"{_numbers(value)}; {_numbers(most)} in {path_of_most}{apart}")
+    return set(odd)
 
 
 def _numbers(values: Sequence[float]) -> str:

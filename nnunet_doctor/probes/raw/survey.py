@@ -43,12 +43,20 @@ DICOM_AT = 128
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a survey is."""
+    """How far a survey is.
+
+    Attributes:
+        done: Files that are looked into, unchanged ones included.
+        files: All files.
+        bytes: What was looked into of them in this survey.
+        share: Part of the work that is done, from 0 to 1, by estimate.
+        seconds: Time since it began.
+    """
 
     done: int
     files: int
-    done_bytes: int
     bytes: int
+    share: float
     seconds: float
 
 
@@ -228,17 +236,19 @@ def _examine(folder: str, structure: Structure, tasks: Mapping[str, Task], resul
     reports: dict[str, FileReport] = {path: report for path, report in known.items() if report is not None}
     left = [path for path in tasks if path not in reports]
     sizes = [structure.stats[path][0] for path in left]
-    total, done, begun = sum(sizes), 0, time.monotonic()
+    costs = [crew.seconds_of(tasks[path], size) for path, size in zip(left, sizes, strict=True)]
+    total, begun, done, spent = sum(costs), time.monotonic(), 0, 0.0
 
     def take(number: int, report: FileReport) -> None:
-        nonlocal done
+        nonlocal done, spent
         path = left[number]
         reports[path] = report
         done += sizes[number]
+        spent += costs[number]
         if cache is not None:
             cache.put(path, structure.stats[path], tasks[path], report)
         if means.progress is not None:
-            means.progress(Progress(len(reports), len(tasks), done, total, time.monotonic() - begun))
+            means.progress(Progress(len(reports), len(tasks), done, spent / total, time.monotonic() - begun))
 
     try:
         crew.examine_all([tasks[path] for path in left], sizes, means.processors, take)

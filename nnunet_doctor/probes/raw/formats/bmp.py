@@ -28,7 +28,7 @@ from nnunet_doctor.probes.raw.stream import PIECE_BYTES
 MOST_RLE_PIXELS = 2**24
 """Pillow decodes run lengths in Python."""
 
-MOST_RLE_BYTES = 2**22
+MOST_RLE_BYTES = 2**21
 
 MOST_ROW_BYTES = 2**26
 

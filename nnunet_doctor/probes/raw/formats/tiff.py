@@ -398,13 +398,13 @@ def _page(file: _File, position: int, index: int) -> tuple[_Page, int, int]:
     room, before = struct.calcsize(code), struct.calcsize(f"<{entry}") - struct.calcsize(code)
     endian: Any = "little" if file.order == "<" else "big"
     data = file.source.read_at(position, 1024) if position < 2**63 else b""
-    number = int.from_bytes(data[:head], endian)
-    if len(data) >= head and number > MOST_ENTRIES:
+    number = int.from_bytes(data[:head], endian) if len(data) >= head else 0
+    if number > MOST_ENTRIES:
         raise DamageError("unreadable", f"IFD {index} at byte {position}: {number} entries")
     end = head + number * (before + room)
-    if len(data) < end + room:
-        data = file.source.read_at(position, end + room) if data else data
-    if len(data) < max(head, end):
+    if 1024 <= len(data) < end + room:
+        data = file.source.read_at(position, end + room)
+    if len(data) < end:
         raise DamageError("unreadable", f"IFD {index} at byte {position}: data ends at byte {file.source.size}")
     fields: dict[int, _Field] = {}
     second = None
@@ -596,7 +596,7 @@ def _shaped(text: str) -> dict[str, Any]:
         return {}
     if text.startswith("shape="):
         sizes = [size.strip() for size in text[7:-1].split(",")]
-        return {"shape": [int(size) if size.isdigit() and len(size) < 16 else -1 for size in sizes if size]}
+        return {"shape": [int(size) if size.isdecimal() and len(size) < 16 else -1 for size in sizes if size]}
     if not text.startswith("{") or '"shape":' not in text:
         return {}
     try:
@@ -685,7 +685,7 @@ def _by_imagej(file: _File, pages: list[_Page], text: str) -> _Series | None:
     """Follow ImageJ's description (TiffFile._series_imagej); None when it contradicts the pages."""
     said = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     texts = [said.get(name, "1").strip() for name in ("frames", "slices", "channels", "images")]
-    if not all(value.isdigit() and len(value) < 12 and int(value) for value in texts):
+    if not all(value.isdecimal() and len(value) < 12 and int(value) for value in texts):
         return None
     frames, slices, channels, images = map(int, texts)
     page = pages[0]
@@ -792,7 +792,7 @@ def _ome_planes(file: _File, pages: list[_Page], pixels: Any, sizes: dict[str, i
 
 
 def _digits(text: str) -> int:
-    if not text.isdigit() or len(text) > 12:
+    if not text.isdecimal() or len(text) > 12:
         raise ValueError(text)
     return int(text)
 

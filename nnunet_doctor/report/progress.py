@@ -28,7 +28,7 @@ class SurveyProgress:
     def __call__(self, progress: Progress) -> None:
         """Show where the survey is, if it is time again."""
         now = time.monotonic()
-        if now < self.due:
+        if now < self.due or progress.seconds < QUIET_SECONDS:  # too soon to tell what is left
             return
         from nnunet_doctor.words import say
 

@@ -166,8 +166,7 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:
             cut = len(piece) - len(piece) % item
             piece, rest = piece[:cut], piece[cut:]  # noqa: PLW2901
         done += len(piece)
-        if piece:
-            yield piece
+        yield piece
     if done + len(rest) < header.data_bytes:
         raise DamageError("unreadable", f"ends after {done + len(rest)} of {header.data_bytes} bytes of voxels")
 

@@ -280,14 +280,13 @@ def _check_numbers(width: int, height: int, colour: int, depth: int, method: int
 
 def _orientation(exif: bytes) -> int:
     """Read the orientation out of an eXIf chunk, which is a small TIFF; 1 when there is none."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None or len(exif) < 8:
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4], "")
+    if not order or len(exif) < 8:
         return 1
     (start,) = struct.unpack_from(order + "I", exif, 4)
-    entries = exif[
-        start + 2 : start + 2 + 12 * int.from_bytes(exif[start : start + 2], "little" if order == "<" else "big")
-    ]
-    for code, _, value in struct.iter_unpack(order + "HHxxxxHxx", entries[: len(entries) // 12 * 12]):
+    number = struct.unpack_from(order + "H", exif, start)[0] if start + 2 <= len(exif) else 0
+    entries = exif[start + 2 : start + 2 + 12 * number]
+    for code, value in struct.iter_unpack(order + "HxxxxxxHxx", entries[: len(entries) // 12 * 12]):
         if code == 274:
             return int(value) if 2 <= value <= 8 else 1
     return 1
@@ -468,6 +467,8 @@ def _unfilter(raw: bytes, stride: int, mode: str, previous: bytes) -> bytes:
     if max(kinds) > 4:
         raise DamageError("unreadable", f"filter type {max(kinds)}")
     block = _IDLE_ROWS * stride
+    if len(raw) < block:
+        return _undo(raw, stride, mode, previous)
     # rows of zeros, without filter or with the one that adds what is on the left
     idle = tuple((bytes([kind]) + bytes(stride - 1)) * _IDLE_ROWS for kind in (0, 1))
     zeros = bytes(_IDLE_ROWS * (stride - 1))
@@ -489,7 +490,7 @@ def _undo(raw: bytes, stride: int, mode: str, previous: bytes) -> bytes:
     """Let Pillow undo the filters, with the row before as one more row that has no filter."""
     from PIL import Image
 
-    seed = b"\0" + previous if any(previous) else b""
+    seed = b"\0" + previous if previous.count(0) < len(previous) else b""
     rows = (len(seed) + len(raw)) // stride
     width = (stride - 1) // (1 if mode == "L" else 2 if mode == "I;16" else len(mode))
     plain = Image.frombytes(mode, (width, rows), _stored(seed + raw), "zip", mode).tobytes()

@@ -13,6 +13,7 @@ colours; for Tiff3DIO they are columns or slices.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import itertools
 import json
@@ -359,7 +360,9 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=1)
 def _read_series(source: Source) -> tuple[_File, _Series]:
+    """Read what a file says of its pages: once for the three functions that are called one after the other."""
     order = {b"II": "<", b"MM": ">"}.get(source.head[:2])
     if order is None or len(source.head) < 8:
         raise DamageError("unreadable", f"signature {source.head[:8].hex()}")

@@ -259,7 +259,8 @@ def _duplicates(structure: Structure, reports: Reports, same: Callable[[str, str
             if report and report.content and report.header and not _is_plain(report, id):
                 groups[report.content, report.header.shape, report.header.dtype].append((path, case))
         for group in groups.values():
-            _add_group(structure, id, group, same, is_sure=reports[group[0][0]].content.startswith("voxels"))
+            is_sure = reports[group[0][0]].content.startswith(("voxels", "filtered"))
+            _add_group(structure, id, group, same, is_sure=is_sure)
 
 
 def _is_plain(report: FileReport, id: str) -> bool:

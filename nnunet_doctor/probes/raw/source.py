@@ -54,6 +54,8 @@ class Source:
         Raises:
             DamageError: The disk does not give them (``unreadable``).
         """
+        # the system sets all of it aside, however little there is to read
+        length = max(0, min(length, self.size - offset))
         try:
             if _PREAD is not None:
                 return _PREAD(self._fd, length, offset)

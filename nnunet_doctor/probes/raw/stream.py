@@ -56,7 +56,7 @@ def inflate(
     """
     feed = _Feed(source, start, source.size if end is None else end)
     is_fastest = wrapper == "gzip" and source.read_at(start + _FLAGS_AT, 1) == bytes((_FASTEST,))
-    codec = _codec(expected / max(1, feed.left), is_fastest=is_fastest)
+    codec = codec_for(expected / max(1, feed.left), is_fastest=is_fastest)
     produced = 0
     while True:
         for piece in _member(feed, codec, wrapper, produced):
@@ -104,7 +104,7 @@ def _member(feed: _Feed, codec: Any, wrapper: Wrapper, before: int) -> Iterator[
             piece = decoder.decompress(given, PIECE_BYTES)
         except codec.error as error:
             done = before + produced
-            raise DamageError("unreadable", f"{wrapper} stream: {_plain(error)}, after {done} bytes") from None
+            raise DamageError("unreadable", f"{wrapper} stream: {reason_of(error)}, after {done} bytes") from None
         feed.waiting = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
         produced += len(piece)
         if piece:
@@ -137,18 +137,18 @@ def first_bytes(source: Source, length: int) -> bytes:
         try:
             found += decoder.decompress(waiting, length - len(found))
         except zlib.error as error:
-            raise DamageError("unreadable", f"gzip stream: {_plain(error)}, after {len(found)} bytes") from None
+            raise DamageError("unreadable", f"gzip stream: {reason_of(error)}, after {len(found)} bytes") from None
         waiting = decoder.unused_data
     return found
 
 
-def _plain(error: Exception) -> str:
-    """Return the reason without the words that all of zlib's messages share."""
+def reason_of(error: Exception) -> str:
+    """Return the reason that a decoder gives, without the words that all of zlib's messages share."""
     text = str(error)
     return text.rpartition(": ")[2] if ": " in text else text
 
 
-def _codec(ratio: float, *, is_fastest: bool = False) -> Any:
+def codec_for(ratio: float, *, is_fastest: bool = False) -> Any:
     """Return the fastest decoder for a ratio of compression that is installed."""
     prefers_isal = ratio <= NOISY or (is_fastest and ratio <= REPETITIVE)
     for name in ("isal", "zlib_ng") if prefers_isal else ("zlib_ng", "isal"):
@@ -160,7 +160,7 @@ def _codec(ratio: float, *, is_fastest: bool = False) -> Any:
 
 def checksums() -> Any:
     """Return the fastest module with ``crc32`` and ``adler32`` that is installed."""
-    return _codec(REPETITIVE + 1)
+    return codec_for(REPETITIVE + 1)
 
 
 _LOADED: dict[str, Any] = {}

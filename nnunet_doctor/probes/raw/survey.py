@@ -210,8 +210,9 @@ def _reader_of(folder: str, ending: str, paths: Mapping[str, str]) -> str:
 
 def _tasks(folder: str, structure: Structure, paths: Mapping[str, str], reader: str, depth: Depth) -> dict[str, Task]:
     total = sum(structure.stats[path][0] for path, role in paths.items() if role == "image")
-    # the NIfTI reader of ITK shows 0 where the file holds NaN, and Pillow's formats hold none
-    hides = reader == "NaturalImage2DIO" or (reader.startswith("SimpleITK") and ".nii.gz" in _endings(paths))
+    endings = {ending_of(path) for path in paths}
+    # PNG and BMP hold no NaN, and the NIfTI reader of ITK shows 0 where there is one
+    hides = endings <= {".png", ".bmp"} or (reader.startswith("SimpleITK") and ".nii.gz" in endings)
     of_images: Decodes = "none" if hides else "floats"
     if depth == "deep" or total <= LITTLE_BYTES:
         of_images = "all"
@@ -222,10 +223,6 @@ def _tasks(folder: str, structure: Structure, paths: Mapping[str, str], reader: 
         path: Task(os.path.join(folder, path), "image" if role == "image" else "label", reader, decodes[role])
         for path, role in paths.items()
     }
-
-
-def _endings(paths: Mapping[str, str]) -> set[str]:
-    return {ending_of(path) for path in paths}
 
 
 def _examine(folder: str, structure: Structure, tasks: Mapping[str, Task], result: Survey, means: Means) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from nnunet_doctor.probes.raw.record import DamageError, Fault, Header
 from nnunet_doctor.probes.raw.source import Source
-from nnunet_doctor.probes.raw.stream import INPUT_BYTES, PIECE_BYTES, _codec, _plain, checksums
+from nnunet_doctor.probes.raw.stream import INPUT_BYTES, PIECE_BYTES, checksums, codec_for, reason_of
 
 MOST_PIXELS = 178_956_970
 """Twice PIL.Image.MAX_IMAGE_PIXELS: what Pillow, and so nnU-Net's reader, refuses to open beyond."""
@@ -47,6 +47,9 @@ _START = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 
 _IDLE_ROWS = 16
+
+MOST_FILTER = 4
+"""None, Sub, Up, Average and Paeth (PNG specification, 9.2)."""
 
 
 class _Kind(NamedTuple):
@@ -196,6 +199,29 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:
         yield _expand(plain, layout)
 
 
+def filtered(source: Source, header: Header) -> Iterator[bytes]:
+    """Inflate all rows as they are stored, each with its filter in front.
+
+    All checksums, the number of rows and their filters are checked: enough to know that an image is whole, in half the
+    time that its pixels take.
+
+    Raises:
+        DamageError: As :func:`voxels` does.
+    """
+    layout = _layout(source)
+    if layout.interlaced:
+        yield from voxels(source, header)
+        return
+    stride = layout.row_bytes + 1
+    if stride > MOST_AT_ONCE:
+        raise DamageError("undecoded", f"row of {stride} bytes")
+    rows = max(1, PIECE_BYTES // stride)
+    for band in _bands(source, layout, layout.height * stride, rows * stride):
+        if max(band[::stride]) > MOST_FILTER:
+            raise DamageError("unreadable", f"filter {max(band[::stride])} of a row")
+        yield band
+
+
 def _layout(source: Source) -> _Layout:
     """Read IHDR, and of the chunks before the first IDAT what bears on the values."""
     head = source.head
@@ -298,7 +324,7 @@ def _check_text(source: Source, name: str, position: int, length: int) -> None:
     if length * 1032 <= MOST_TEXT:
         return
     stored = source.read_at(position, min(length, MOST_TEXT + 2**16)).partition(b"\0")[2]
-    codec = _codec(1)
+    codec = codec_for(1)
     decoder = codec.decompressobj(15)
     try:
         inflated = decoder.decompress(stored[1:], MOST_TEXT + 1)
@@ -394,7 +420,7 @@ def inflate_exactly(stored: Iterable[memoryview], expected: int, band: int, rati
     Raises:
         DamageError: ``unreadable``: it is no zlib stream, it is cut, or its Adler-32 is wrong.
     """
-    codec = _codec(ratio)
+    codec = codec_for(ratio)
     decoder: Any = codec.decompressobj(15)
     parts: list[bytes] = []
     room, produced, over = min(band, expected), 0, False
@@ -406,7 +432,9 @@ def inflate_exactly(stored: Iterable[memoryview], expected: int, band: int, rati
                 try:
                     out = decoder.decompress(waiting, asked)
                 except codec.error as error:
-                    raise DamageError("unreadable", f"zlib stream: {_plain(error)}, after {produced} bytes") from None
+                    raise DamageError(
+                        "unreadable", f"zlib stream: {reason_of(error)}, after {produced} bytes"
+                    ) from None
                 over = bool(out and not room)
                 if out and room:
                     produced, room = produced + len(out), room - len(out)

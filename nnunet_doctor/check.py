@@ -33,6 +33,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "subjects",
         "references",
         "explains",
+        "covers",
         "false_alarms",
         "text",
         "fix",
@@ -112,8 +113,10 @@ class Check(NamedTuple):
         subjects: Fact that lists the files, cases or folders concerned; None for none.
         text: Title and reason by language.
         explains: Checks whose findings this one is the cause of.
+        covers: Failure modes of ``report/failures.toml`` that this check finds, before a run or in its log.
         log_cause: Regular expressions of log lines that this problem causes.
-        log_consequence: Regular expressions of log lines that follow from it.
+        log_consequence: Regular expressions of log lines that follow from it, or, in a check without a cause, of
+            lines that only say that something went wrong elsewhere.
         origin: "built in", or the folder or package that it comes from.
     """
 
@@ -125,6 +128,7 @@ class Check(NamedTuple):
     subjects: str | None = None
     references: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     false_alarms: str | None = None
     fixes: tuple[Fix, ...] = ()
     log_cause: tuple[str, ...] = ()
@@ -275,6 +279,7 @@ class _Reader:
             subjects=subjects,
             references=self.texts_list(document, "references"),
             explains=self.texts_list(document, "explains"),
+            covers=self.ids(document, "covers"),
             false_alarms=self.text(document, "false_alarms") or None,
             fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
             log_cause=self.texts_list(log, "cause", "log"),
@@ -288,8 +293,8 @@ class _Reader:
         return check
 
     def is_complete(self, check: Check, examples: Sequence[dict[str, Any]]) -> None:
-        if not check.is_decided_by_facts and not check.log_cause:
-            raise self.fail("a check needs 'when' or 'subjects', or a [log] cause when only a log shows the problem")
+        if not check.is_decided_by_facts and not check.log_cause and not check.log_consequence:
+            raise self.fail("a check needs 'when' or 'subjects', or a [log] when only a log shows the problem")
         wanted = {"fires", "silent"} if check.is_decided_by_facts else set()
         lacking = wanted - {example.get("expect") for example in examples}
         if lacking:
@@ -405,6 +410,13 @@ class _Reader:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise self.fail(f"{key!r} is a list of texts", *filter(None, (where, key)), nth=nth)
         return tuple(value)
+
+    def ids(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        names = self.texts_list(table, key)
+        for name in names:
+            if not _ID.fullmatch(name):
+                raise self.fail(f"{key!r} holds {name!r}, which is not an id: lower-case words joined by '-'", key)
+        return names
 
     def table(self, table: Mapping[str, Any], key: str) -> dict[str, Any]:
         value = table.get(key, {})

@@ -121,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     shown = listing.add_mutually_exclusive_group()
     shown.add_argument("--facts", action="store_true", help="list the facts that conditions may ask")
     shown.add_argument("--tables", action="store_true", help="list the tables of releases and their dates")
+    shown.add_argument(
+        "--markdown", action="store_true", help="print checks, and the failure modes that they cover, as Markdown"
+    )
     listing.add_argument("--format", choices=("text", "json"), default="text")
     _common(listing)
     explain = _add(commands, "explain", _explain, "all about one check")
@@ -198,7 +201,11 @@ def _fold(text: str) -> str:
 
 
 def _surveying(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--deep", action="store_true", help="decode every byte of every file of the dataset")
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="try out what a training does on this machine, and decode every byte of every file of the dataset",
+    )
     parser.add_argument(
         "--no-cache", dest="caches", action="store_false", help="look into files that have not changed since, too"
     )
@@ -352,8 +359,15 @@ def _context(options: argparse.Namespace, request: Request, raw: RawLook | None 
         from nnunet_doctor.probes.child import find_python
 
         python = find_python(options.python)
+    raw = raw or RawLook()
     return Context(
-        python, dict(os.environ), request, quick=options.quick, timeout=options.timeout, raw=raw or RawLook()
+        python,
+        dict(os.environ),
+        request,
+        quick=options.quick,
+        deep=raw.depth == "deep",
+        timeout=options.timeout,
+        raw=raw,
     )
 
 
@@ -560,7 +574,9 @@ def _list(options: argparse.Namespace) -> int:
 
     checks = examination.load_checks(options.checks)
     what = "facts" if options.facts else "tables" if options.tables else "checks"
-    if options.format == "json":
+    if options.markdown:
+        print(listing.to_markdown(checks), end="")
+    elif options.format == "json":
         _print_json(listing.to_json(what, checks, ascii_only=not _speaks_utf8()))
     else:
         listing.print_list(what, checks, _language(options), sys.stdout)

@@ -17,6 +17,7 @@ from nnunet_doctor.facts.python import PythonFacts
 from nnunet_doctor.facts.resources import ResourcesFacts
 from nnunet_doctor.facts.torch import TorchFacts
 from nnunet_doctor.facts.training import TrainingFacts
+from nnunet_doctor.facts.trial import TrialFacts
 from nnunet_doctor.facts.triton import TritonFacts
 
 AREAS: dict[str, type[Any]] = {
@@ -31,6 +32,7 @@ AREAS: dict[str, type[Any]] = {
     "dataset": DatasetFacts,
     "preprocessed": PreprocessedFacts,
     "training": TrainingFacts,
+    "trial": TrialFacts,
 }
 
 

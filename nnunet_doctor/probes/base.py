@@ -43,6 +43,7 @@ class Context:
         environ: Environment that the training would inherit.
         request: What the user means to do.
         quick: Whether to start no torch.
+        deep: Whether to try out what a training does: the device, a worker, the folders.
         timeout: Seconds that each probe, and the child in the examined interpreter, may take.
         raw: How to look at the raw dataset; that takes as long as it takes.
     """
@@ -51,6 +52,7 @@ class Context:
     environ: Mapping[str, str]
     request: Request
     quick: bool = False
+    deep: bool = False
     timeout: float = 60.0
     raw: RawLook = RawLook()
 

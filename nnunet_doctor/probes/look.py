@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnunet_doctor.facts import Facts, Observed
     from nnunet_doctor.probes.child import Report
 
-Look = Callable[[Context], Notes]
+Look = Callable[..., Notes]
 
 GRACE_SECONDS = 5.0
 """What a probe gets beyond the deadline of its own child, to clean up."""
@@ -66,8 +66,8 @@ PROBES = {
             "triton.cache_executable",
         ),
     ),
+    "trial": Probe("trial", ("trial",)),
 }
-
 
 _NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.notes}
 
@@ -96,7 +96,17 @@ def _needed(context: Context, asked: Collection[str]) -> list[str]:
     known = _known(context).values
     wanted = {noted_by(name) for name in asked if name not in known and not CATALOGUE[name].derived}
     wanted |= {"dataset"} if context.request.dataset is not None else set()
+    wanted |= _trial_goes_by() if context.deep and "trial" in wanted else set()
     return [name for name in PROBES if name in wanted]
+
+
+def _trial_goes_by() -> set[str]:
+    """Name the probes whose facts decide what is tried."""
+    from nnunet_doctor.facts.derive import inputs_of, with_inputs
+    from nnunet_doctor.probes.trial import NEEDED
+
+    observed = {name for name in with_inputs(NEEDED) if not inputs_of(name) and name not in FACTS.values()}
+    return {"paths", "toolchain"} | {noted_by(name) for name in observed}
 
 
 def _looks(names: Collection[str], examined: Callable[[], Report] | None) -> dict[str, Look]:
@@ -134,7 +144,12 @@ def start_looking(context: Context, asked: Collection[str] | None = None) -> Cal
         from nnunet_doctor.probes import child
 
         examined = child.start(context)
-    running = {name: _start(look, context) for name, look in _looks(names, examined).items()}
+    looks = _looks(names, examined)
+    trial = looks.pop("trial", None)
+    running = {name: _start(look, context) for name, look in looks.items()}
+    if trial is not None:
+        others = tuple(running.values())
+        running["trial"] = _start(functools.partial(trial, seen=lambda: _seen(others, context, until)), context)
     return lambda: _collect(running, context, until, asked)
 
 
@@ -151,11 +166,11 @@ def _collect(running: Mapping[str, _Running], context: Context, until: float, as
     values: dict[str, Observed] = {}
     sources: dict[str, str] = {}
     failures: list[str] = []
+    if context.deep and "trial" in running:
+        _wait_for_trial(running, context, until)
     surveyed, until = _survey(running, context, until, asked)
     for name, probe in running.items():
-        probe.thread.join(max(0.0, until - time.monotonic()))
-        if probe.errors and is_wrong_use(probe.errors[0]):
-            raise probe.errors[0]
+        _wait(probe, until)
         if probe.notes:
             values |= probe.notes[0].values
             sources |= probe.notes[0].sources
@@ -176,6 +191,34 @@ def _collect(running: Mapping[str, _Running], context: Context, until: float, as
         elif name not in values:
             values[name] = lost if noted_by(name) in running else not_asked
     return derive(Facts(values, sources), asked)
+
+
+def _wait(probe: _Running, until: float) -> None:
+    """Wait for a probe; the user's slip that it finds is raised."""
+    probe.thread.join(max(0.0, until - time.monotonic()))
+    if probe.errors and is_wrong_use(probe.errors[0]):
+        raise probe.errors[0]
+
+
+def _seen(others: Collection[_Running], context: Context, until: float) -> Facts:
+    """Wait for the other probes and return what they saw, with what the trials go by."""
+    from nnunet_doctor.facts import Facts
+    from nnunet_doctor.facts.derive import derive, with_inputs
+    from nnunet_doctor.probes.trial import NEEDED
+
+    values = _known(context).values
+    for probe in others:
+        _wait(probe, until)
+        for notes in probe.notes:
+            values |= notes.values
+    return derive(Facts(values | context.request.as_facts()), with_inputs(NEEDED))
+
+
+def _wait_for_trial(running: Mapping[str, _Running], context: Context, until: float) -> None:
+    """Wait for the trials, which a survey would slow down; a slip of the pen is told before them."""
+    if "dataset" in running:
+        _wait(running["dataset"], until)
+    _wait(running["trial"], until + context.timeout + GRACE_SECONDS)
 
 
 def _survey(

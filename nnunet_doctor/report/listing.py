@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
+
+import tomli
 
 from nnunet_doctor.catalogue import read_file
 from nnunet_doctor.check import AREAS, Check, CheckError
@@ -16,6 +19,20 @@ from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest
 from nnunet_doctor.report.text import console_for, print_block
 from nnunet_doctor.words import say
+
+
+class FailureMode(NamedTuple):
+    """A way in which nnU-Net has failed its users: its id, and its name in both languages."""
+
+    id: str
+    en: str
+    zh: str
+
+
+def failure_modes() -> tuple[FailureMode, ...]:
+    """Read the failure modes that checks may name as ``covers``."""
+    text = Path(__file__).with_name("failures.toml").read_text(encoding="utf-8")
+    return tuple(FailureMode(**mode) for mode in tomli.loads(text)["mode"])
 
 
 def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
@@ -41,6 +58,7 @@ def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
             "subjects": check.subjects,
             "titles": {language: text.title for language, text in check.text.items()},
             "references": list(check.references),
+            "covers": list(check.covers),
             "origin": check.origin,
         }
         for check in checks
@@ -50,6 +68,53 @@ def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
 def to_json(what: str, checks: Sequence[Check], *, ascii_only: bool) -> str:
     """Return checks, facts or tables as JSON text."""
     return json.dumps(_rows(what, checks), indent=2, ensure_ascii=ascii_only)
+
+
+def to_markdown(checks: Sequence[Check]) -> str:
+    """Return a document of two tables: all checks by area, and the checks of each failure mode."""
+    modes = failure_modes()
+    lines = [
+        "# The catalogue",
+        "",
+        f"{len(checks)} checks, and {len(modes)} ways to fail that users of nnU-Net have reported. This page is made by "
+        "`nnunet-doctor list --markdown`;",
+        "`nnunet-doctor explain ID` says all about a check.",
+        "",
+        "A check with *before* fires before a run, from facts. One with *log* recognises what a failed run has printed; one",
+        "with *symptom* recognises a message that only says that something went wrong elsewhere.",
+    ]
+    for area in AREAS:
+        lines += ["", f"## {area}", "", "| check | severity | seen | problem | 问题 |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            _table_row(
+                f"[{check.id}]({area}/{check.id}.toml)",
+                check.severity,
+                _seen(check),
+                *(_without_facts(check.text[language].title) for language in ("en", "zh")),
+            )
+            for check in checks
+            if check.area == area
+        ]
+    lines += ["", "## Failure modes", "", "| failure mode | what happens | 情况 | checks |", "| --- | --- | --- | --- |"]
+    for mode in modes:
+        found_by = ", ".join(
+            f"[{check.id}]({check.area}/{check.id}.toml)" for check in checks if mode.id in check.covers
+        )
+        lines.append(_table_row(mode.id, mode.en, mode.zh, found_by))
+    return "\n".join(lines) + "\n"
+
+
+def _seen(check: Check) -> str:
+    in_log = "log" if check.log_cause else "" if check.is_decided_by_facts or not check.log_consequence else "symptom"
+    return ", ".join(filter(None, ("before" if check.is_decided_by_facts else "", in_log)))
+
+
+def _without_facts(title: str) -> str:
+    return re.sub(r"\{[a-z0-9_.]+\}", "…", title)
+
+
+def _table_row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) -> None:

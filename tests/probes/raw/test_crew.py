@@ -55,6 +55,27 @@ def eager(monkeypatch):
 
 
 @pytest.fixture
+def patient(monkeypatch, eager):  # noqa: ARG001 - processes are started
+    """Have this process take one file, and wait with it until others have done all the rest; return what is reported."""
+    reported = []
+    inner = crew._Work.report
+
+    def report(work, number, found):
+        inner(work, number, found)
+        reported.append((number, len(work.tasks)))
+
+    def wait(task):
+        end = time.monotonic() + 20
+        while not (reported and len(reported) >= reported[0][1] - 1) and time.monotonic() < end:
+            time.sleep(0.005)
+        return examine(task)
+
+    monkeypatch.setattr(crew._Work, "report", report)
+    monkeypatch.setattr(crew, "examine", wait)
+    return reported
+
+
+@pytest.fixture
 def workers(monkeypatch):
     """Return a maker of processes that run other code first, and all processes that were started."""
     started = []
@@ -114,7 +135,7 @@ def patch(condition, action):
 # --- the same as alone ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("processors", [2, 4])
 def test_same_reports_as_alone(tasks, workers, processors):
     """Several processes give the reports that one gives, each once."""
@@ -125,15 +146,15 @@ def test_same_reports_as_alone(tasks, workers, processors):
     assert all(child.poll() == 0 for child in started)
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 def test_real_processes(tasks, monkeypatch):
     """The processes that are started without the test's help do their part, with modules from where they are."""
     here = []
-    slowly = crew.examine
-    monkeypatch.setattr(crew, "examine", lambda task: here.append(task) or slowly(task))
+    wait = crew.examine
+    monkeypatch.setattr(crew, "examine", lambda task: here.append(task) or wait(task))
 
     assert reports_of(tasks) == {number: examine(task) for number, task in enumerate(tasks)}
-    assert len(here) < len(tasks)
+    assert len(here) == 1
 
 
 def test_alone(tasks, monkeypatch):
@@ -153,7 +174,7 @@ def test_nothing_to_do():
 
 @posix
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has UTF-8 names only")
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 def test_odd_paths(tmp_path, workers):
     """Paths that are not UTF-8, or that hold line breaks and quotes, are examined by other processes too."""
     workers("")
@@ -168,7 +189,7 @@ def test_odd_paths(tmp_path, workers):
 
 
 @posix
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 def test_process_that_is_killed(tasks, workers):
     """A process that is killed over a file costs that file, and a new one goes on with the others."""
     started = workers(patch("'last' in task.path", "os.kill(os.getpid(), 9)"))
@@ -180,7 +201,7 @@ def test_process_that_is_killed(tasks, workers):
     assert next(child.poll() for child in started) == -9
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("batch_seconds", [1e-9, 10])
 def test_process_that_dies_over_every_file(tasks, workers, monkeypatch, batch_seconds):
     """When every process dies over its first file, each file is reported: as not decoded, or by this process."""
@@ -193,7 +214,7 @@ def test_process_that_dies_over_every_file(tasks, workers, monkeypatch, batch_se
     assert dead in found.values()
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("garbage", ["garbage", "[]garbage", "[null, 7]", "\\xff", ""])
 def test_process_that_says_something_else(tasks, workers, garbage):
     """An answer that is none costs the file that it was for, and no other."""
@@ -253,11 +274,13 @@ def test_pipes_that_are_full(workers, monkeypatch, length):
         "answer = Tally(values=[(i / 7, i) for i in range(1024)])\n"
         "worker.examine = lambda task: FileReport(content=task.path, tally=answer)"
     )
-    here = []
+    here, reported = [], []
+    inner = crew._Work.report
+    monkeypatch.setattr(crew._Work, "report", lambda work, *found: reported.append(inner(work, *found)))
 
     def examine_here(task):
-        if not here:
-            time.sleep(1)
+        while len(reported) < 1000:
+            time.sleep(0.01)
         here.append(task)
         return FileReport(content=task.path)
 
@@ -266,7 +289,7 @@ def test_pipes_that_are_full(workers, monkeypatch, length):
     found = reports_of(tasks)
 
     assert [found[number].content for number in range(3000)] == [task.path for task in tasks]
-    assert len(here) < 2000
+    assert len(here) < 2500
 
 
 # --- interrupted ---------------------------------------------------------------------------------------------------
@@ -298,7 +321,7 @@ def test_interrupt(tasks, workers, monkeypatch):
         child.wait(1.0)
     while threading.active_count() > before and time.monotonic() < interrupted + 1:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_interrupt_takes_no_second(tasks, workers, monkeypatch):
@@ -319,12 +342,15 @@ def test_interrupt_takes_no_second(tasks, workers, monkeypatch):
 
 
 @pytest.mark.usefixtures("eager")
-def test_listener_that_fails(tasks, workers):
+def test_listener_that_fails(tasks, workers, monkeypatch):
     """What goes wrong where reports are taken is raised, also when another process had made the report."""
     workers("")
+    failed = threading.Event()
+    monkeypatch.setattr(crew, "examine", lambda task: failed.wait(20) and examine(task))
 
     def take(number, report):  # noqa: ARG001 - as it is called
         if threading.current_thread() is not threading.main_thread():
+            failed.set()
             raise BrokenPipeError("nobody listens")
 
     with pytest.raises(BrokenPipeError, match="nobody listens"):

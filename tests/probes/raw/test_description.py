@@ -176,6 +176,14 @@ def test_labels_that_are_not_clear():
     assert found.declared is None
 
 
+def test_regions_that_are_the_same():
+    """Two regions of the same values are one fault, and none of their order."""
+    labels = {"background": 0, "a": [1, 2], "b": [2, 1]}
+
+    expected = (("json-labels", "a and b are both 2, 1"),)
+    assert expected == described(labels=labels, regions_class_order=[1, 2]).faults
+
+
 def test_region_that_vanishes():
     """A region that a later one overwrites is named, once, with the first that does so."""
     labels = {"background": 0, "core": [2, 3], "whole": [1, 2, 3], "all": [1, 2, 3, 4]}

@@ -31,7 +31,7 @@ OPTIONS: dict[Depth, list[str]] = {"quick": ["--quick"], "default": [], "deep": 
 CLEAN_CODES: dict[Depth, tuple[int, ...]] = {"quick": (0, 3), "default": (0,), "deep": (0,)}
 """Without voxels the quick look may call some checks of severity error undecided."""
 
-ELSEWHERE = {"dataset-absent", "dataset-ambiguous", "dataset-json-broken", "dataset-json-keys", "dataset-json-missing"}
+ELSEWHERE = {"dataset-absent", "dataset-ambiguous"}
 """Checks of this area that ask how a dataset is named or prepared; tests/probes has them."""
 
 
@@ -145,6 +145,7 @@ def test_clean_datasets_raise_no_alarm(check: Check, pristine: Callable[[str], P
     assert report.code in CLEAN_CODES[depth]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.base}-{fault.name}")
 def test_planted_fault_is_found(check: Check, spoilt: Callable[[Fault], Path], fault: Fault) -> None:
     """From its depth on a fault is found and its files are named; nothing else is alleged, at any depth."""

@@ -162,7 +162,6 @@ def test_folder_that_is_named_like_a_dataset_where_the_user_stands(look, tmp_pat
     assert values["dataset.folder"] == str((tmp_path / "elsewhere" / "Dataset077_Lung").resolve())
 
 
-
 def test_name_is_looked_up_as_nnunet_does(look, bases, monkeypatch):
     """A name means the dataset in nnU-Net's folders, also where the working folder holds one of that name."""
     folder = raw_dataset(bases["raw"] / "Dataset010_Colon")

@@ -18,6 +18,8 @@ from nnunet_doctor.probes.raw.formats import bmp
 from nnunet_doctor.probes.raw.record import DamageError
 from nnunet_doctor.probes.raw.source import Source
 
+pytestmark = pytest.mark.slow
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from skimage.io import imread

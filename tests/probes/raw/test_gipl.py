@@ -14,6 +14,8 @@ from nnunet_doctor.probes.raw.formats import gipl
 from nnunet_doctor.probes.raw.record import DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 
+pytestmark = pytest.mark.slow
+
 DATA = bytes(range(8))
 
 

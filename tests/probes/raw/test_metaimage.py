@@ -18,6 +18,8 @@ from nnunet_doctor.probes.raw.formats import metaimage
 from nnunet_doctor.probes.raw.record import DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 
+pytestmark = pytest.mark.slow
+
 DATA = bytes(range(8))
 PACKED = zlib.compress(DATA)
 TYPES = ("Int8", "UInt8", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64", "Float32", "Float64")

@@ -18,6 +18,8 @@ from nnunet_doctor.probes.raw.formats import nrrd
 from nnunet_doctor.probes.raw.record import DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 
+pytestmark = pytest.mark.slow
+
 DATA = bytes(range(8))
 LPS = "space: left-posterior-superior\n"
 ALONG = "space directions: (1,0,0) (0,1,0) (0,0,1)\n"

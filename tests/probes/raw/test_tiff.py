@@ -23,6 +23,8 @@ from nnunet_doctor.probes.raw.formats import tiff
 from nnunet_doctor.probes.raw.record import DamageError
 from nnunet_doctor.probes.raw.source import Source
 
+pytestmark = pytest.mark.slow
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import SimpleITK as sitk  # noqa: N813  everybody calls it so

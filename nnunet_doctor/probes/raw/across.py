@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -55,6 +56,7 @@ def compare(structure: Structure, description: Description, reports: Reports, sa
             structure.add(id, path, message)
     for case in structure.cases:
         _within_case(structure, case, reports)
+    _volumes_in_one(structure, reports)
     _channel_counts(structure, description, reports)
     _labels(structure, description, reports)
     _duplicates(structure, reports, same)
@@ -128,6 +130,16 @@ def _numbers(values: Sequence[float]) -> str:
 
 
 # --- channels ------------------------------------------------------------------------------------------------------
+
+
+def _volumes_in_one(structure: Structure, reports: Reports) -> None:
+    """A file that holds all channels is a finding of its own; then none is missing."""
+    for case in structure.cases:
+        headers = [header for path in case.images.values() if (header := _header(reports, path))]
+        if any(header.channels > 1 for header in headers):
+            for path in [path for path, _ in structure.found.get("channel-missing", ())]:
+                if re.fullmatch(rf".*/{re.escape(case.id)}_\d{{4}}\..+", path):
+                    _withdraw(structure, "channel-missing", path)
 
 
 def _channel_counts(structure: Structure, description: Description, reports: Reports) -> None:
@@ -214,13 +226,12 @@ def _withdraw(structure: Structure, id: str, path: str) -> None:
 
 
 def _copies(structure: Structure, path: str, case: Case, reports: Reports) -> None:
-    content = reports[path].content
-    tally = reports[path].tally
-    if not content.startswith("voxels") or tally is None or len(tally.values) < COPY_VALUES:
+    label = reports[path]
+    if not label.sums or label.tally is None or len(label.tally.values) < COPY_VALUES:
         return
     for image in case.images.values():
         other = reports.get(image)
-        if other is not None and other.content == content:
+        if other is not None and other.sums == label.sums:
             structure.add("label-is-image", path, f"= {image}")
 
 
@@ -253,14 +264,12 @@ def _duplicates(structure: Structure, reports: Reports, same: Callable[[str, str
     images = [(path, case.id) for case in structure.cases for path in case.images.values()]
     labels = [(case.label, case.id) for case in structure.cases if case.label]
     for id, files in (("duplicate-image", images), ("duplicate-label", labels)):
-        groups: dict[tuple[object, ...], list[tuple[str, str]]] = defaultdict(list)
-        for path, case in files:
-            report = reports.get(path)
-            if report and report.content and report.header and not _is_plain(report, id):
-                groups[report.content, report.header.shape, report.header.dtype].append((path, case))
-        for group in groups.values():
-            is_sure = reports[group[0][0]].content.startswith(("voxels", "filtered"))
-            _add_group(structure, id, group, same, is_sure=is_sure)
+        known = [(path, case, report) for path, case in files if (report := reports.get(path)) and report.header]
+        compared = [item for item in known if not _is_plain(item[2], id)]
+        twins = _twins(compared, lambda report: report.sums, lambda _one, _other: True)
+        short = _twins(compared, lambda report: report.content, same)
+        for path, other in {**short, **twins}.items():
+            structure.add(id, path, f"= {other}")
 
 
 def _is_plain(report: FileReport, id: str) -> bool:
@@ -271,20 +280,25 @@ def _is_plain(report: FileReport, id: str) -> bool:
     return tally is None or all(value == 0 for value, _ in tally.values)
 
 
-def _add_group(
-    structure: Structure,
-    id: str,
-    group: Sequence[tuple[str, str]],
+def _twins(
+    files: Sequence[tuple[str, str, FileReport]],
+    key: Callable[[FileReport], str],
     same: Callable[[str, str], bool],
-    *,
-    is_sure: bool,
-) -> None:
-    first, first_case = group[0]
-    others = [path for path, case in group[1:] if case != first_case and (is_sure or same(first, path))]
-    if others:
-        structure.add(id, first, f"= {others[0]}")
-    for path in others:
-        structure.add(id, path, f"= {first}")
+) -> dict[str, str]:
+    """Return another file for each that is the same as one of another case."""
+    groups: dict[tuple[object, ...], list[tuple[str, str, FileReport]]] = defaultdict(list)
+    for path, case, report in files:
+        if key(report) and report.header:
+            groups[key(report), report.header.shape, report.header.dtype].append((path, case, report))
+    twins: dict[str, str] = {}
+    for (first, first_case, one), *others in groups.values():
+        for path, case, other in others:
+            # where both were decoded, their checksums have the last word
+            is_same = one.sums == other.sums if one.sums and other.sums else same(first, path)
+            if case != first_case and is_same:
+                twins.setdefault(first, path)
+                twins[path] = first
+    return twins
 
 
 # --- far from the others -------------------------------------------------------------------------------------------

@@ -54,21 +54,24 @@ def examine(task: Task) -> FileReport:
         report.faults += error.faults
         report.stable = False
         return report
+    report.status = source.status
+    is_sure = True
     try:
         _examine(source, task, report)
     except DamageError as error:
         report.faults += error.faults
     except MemoryError:
         report.faults.append(("undecoded", "not enough memory"))
-        report.stable = False
+        is_sure = False
     finally:
         changed = source.has_changed
         source.close()
     if changed:
         report.faults.append(("unreadable", "changed while it was read"))
-    is_sure = not changed and not any(message.startswith(READ_ERROR) for _, message in report.faults)
+    has_failed = changed or any(message.startswith(READ_ERROR) for _, message in report.faults)
     # the state of the header tells nothing of a file of voxels beside it
-    report.stable = is_sure and not (report.header is not None and report.header.data_file)
+    has_voxels = report.header is None or not report.header.data_file
+    report.stable = is_sure and has_voxels and not has_failed
     return report
 
 
@@ -84,23 +87,20 @@ def _examine(source: Source, task: Task, report: FileReport) -> None:
     report.header = header
     report.faults += _header_faults(header, task)
     is_whole = form.check_end(source, header)
+    report.content = _fingerprint(source, header)
+    if not header.dtype or (is_whole and not _is_decoded(header, task)):
+        return
     sums = _Sums()
-    if header.dtype and (not is_whole or _is_decoded(header, task)):
-        if task.role == "image" and header.format == "png" and _is_only_inflated(source, header):
-            report.decoded = sum(map(len, sums.of(form.filtered(source, header))))
-            report.content = f"filtered {sums.text}"
-            return
-        counts = task.role == "label"
-        pieces = sums.of(form.voxels(source, header))
-        report.tally, report.decoded = voxels.tally(pieces, header.dtype, header.data_bytes, counts=counts)
-        report.content = f"voxels {sums.text}"
-        if task.role == "image":
-            report.faults += _image_faults(header, report.tally, task.reader)
-    elif header.encoding == "gzip" and header.format == "nifti":
-        # CRC32 and length of all that is inflated: header and voxels
-        report.content = f"gzip {source.read_at(source.size - 8, 8).hex()}"
-    elif not header.data_file:
-        report.content = _sample(source)
+    if task.role == "image" and header.format == "png" and _is_only_inflated(source, header):
+        report.decoded = sum(map(len, sums.of(form.filtered(source, header))))
+        report.sums = f"filtered {sums.text}"
+        return
+    pieces = sums.of(form.voxels(source, header))
+    counts = task.role == "label"
+    report.tally, report.decoded = voxels.tally(pieces, header.dtype, header.data_bytes, counts=counts)
+    report.sums = sums.text
+    if task.role == "image":
+        report.faults += _image_faults(header, report.tally, task.reader)
 
 
 def _without_nonsense(header: Header) -> Header:
@@ -110,8 +110,13 @@ def _without_nonsense(header: Header) -> Header:
     return msgspec.structs.replace(header, **nonsense) if nonsense else header
 
 
-def _sample(source: Source) -> str:
-    """Fingerprint head, middle and end of a file: enough to find those that are worth comparing."""
+def _fingerprint(source: Source, header: Header) -> str:
+    """Return a few bytes that tell most files apart, so that few are worth comparing."""
+    if header.data_file:
+        return ""
+    if header.encoding == "gzip" and header.format == "nifti":
+        # CRC32 and length of all that is inflated: header and voxels
+        return f"gzip {source.read_at(source.size - 8, 8).hex()}"
     codec: Any = stream.checksums()
     parts = (source.head, source.read_at(source.size // 2, HEAD_BYTES), source.read_at(max(0, source.size - 64), 64))
     return f"sample {codec.crc32(b''.join(parts)):08x} {source.size}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,9 +97,17 @@ def _orientations(folder: Path) -> frozenset[str]:
     """Read the headers of the training images."""
     if not (folder / "imagesTr").is_dir():
         return frozenset()
-    reports = survey_dataset(str(folder), "quick", Means(caches=False)).reports
-    headers = [report.header for path, report in reports.items() if report.header and path.startswith("imagesTr")]
-    return frozenset(Counter(geometry.orientation_of(header.direction) for header in headers if header.direction))
+    found = survey_dataset(str(folder), "quick", Means(caches=False))
+    images = [path for case in found.cases for path in case.images.values()]
+    return frozenset(axes for path in images if (axes := _axes(found, path)))
+
+
+def _axes(found: Survey, path: str) -> str:
+    report = found.reports.get(path)
+    if report is None or report.header is None:
+        return ""
+    is_ras = str(found.reader).startswith("Nibabel")
+    return geometry.orientation_of(report.header.direction, is_ras=is_ras)
 
 
 def compare(found: Survey, model: Model) -> None:
@@ -119,7 +126,7 @@ def compare(found: Survey, model: Model) -> None:
                 trained = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in zip(least, most, strict=True))
                 message = f"{', '.join(f'{size:.3g}' for size in spacing)} (z, y, x); trained {trained}"
                 found.found.setdefault("input-spacing", []).append((path, message))
-        axes = geometry.orientation_of(header.direction)
+        axes = _axes(found, path)
         if axes and model.orientations and axes not in model.orientations:
             trained = ", ".join(sorted(model.orientations))
             found.found.setdefault("input-orientation", []).append((path, f"{axes}; trained {trained}"))

@@ -111,9 +111,11 @@ class FileReport(msgspec.Struct, array_like=True):
         header: None when it could not be read.
         faults: All faults of the file by itself, those of the header included.
         tally: None when the voxels were not decoded.
-        content: Fingerprint of the content as stored: equal content gives equal texts; empty for not known.
+        content: Short fingerprint of the file: what is the same gives the same text, but not only that.
         decoded: Bytes that were decoded.
         stable: Whether the same file gives the same report next time (no read error, not changed while it was read).
+        sums: Checksums of all voxels; empty when they were not decoded.
+        status: Size, time of change in ns and inode of the file that was read.
     """
 
     header: Header | None = None
@@ -122,6 +124,8 @@ class FileReport(msgspec.Struct, array_like=True):
     content: str = ""
     decoded: int = 0
     stable: bool = True
+    sums: str = ""
+    status: tuple[int, int, int] | None = None
 
 
 class Task(msgspec.Struct, array_like=True, frozen=True):

@@ -44,6 +44,11 @@ class Source:
             os.close(self._fd)
             raise
 
+    @property
+    def status(self) -> tuple[int, int, int]:
+        """Size, time of change in ns and inode when it was opened."""
+        return self._status.st_size, self._status.st_mtime_ns, self._status.st_ino
+
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)

@@ -7,8 +7,9 @@ import filecmp
 import os
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from nnunet_doctor.probes.raw.cache import Cache
 from nnunet_doctor.probes.raw.description import Description, understand
 from nnunet_doctor.probes.raw.examine import FORMATS, ending_of, examine, looks_like
 from nnunet_doctor.probes.raw.record import Decodes, Depth, FileReport, Header, Task
-from nnunet_doctor.probes.raw.structure import LABELS, Case, Structure, arrange, arrange_images
+from nnunet_doctor.probes.raw.structure import Case, Structure, arrange, arrange_images
 
 LITTLE_BYTES = 4 * 1024**2
 """Images that have no more than this together are decoded at the default depth too: it takes no time."""
@@ -169,20 +170,28 @@ def _look_into(
 ) -> None:
     """Examine the files of all cases, and compare them."""
     begun = time.monotonic()
-    if result.depth is None or ending.lower() not in FORMATS:
-        result.reader = description.reader or READER_OF.get(ending.lower())
+    result.reader = description.reader or READER_OF.get(ending.lower())
+    if result.depth is None:
+        return
+    if ending.lower() not in FORMATS:
+        result.undecided = dict.fromkeys(ABOUT_FILES, f"nnU-Net reads no {ending}")
         return
     paths = _paths(structure.cases)
-    result.reader = description.reader or _reader_of(folder, ending.lower(), paths)
-    tasks = _tasks(folder, structure, paths, result.reader, result.depth)
-    if tasks and all(task.decodes == "all" for task in tasks.values()):
-        result.depth = "deep"
-    _examine(folder, structure, tasks, result, means)
-    _examine_suspects(folder, structure, description, result)
-    if result.reader == "Tiff3DIO":
-        _side_files(folder, structure, result.reports)
-    across.compare(structure, description, result.reports, lambda one, other: _are_same(folder, one, other))
-    result.undecided = _undecided(result)
+    same: Callable[[str, str], bool] = _is_never_same
+    try:
+        result.reader = description.reader or _reader_of(folder, ending.lower(), paths)
+        tasks = _tasks(folder, structure, paths, result.reader, result.depth)
+        if tasks and all(task.decodes == "all" for task in tasks.values()):
+            result.depth = "deep"
+        _examine(folder, structure, tasks, result, means)
+        _examine_suspects(folder, structure, description, result)
+        if result.reader == "Tiff3DIO":
+            _side_files(folder, structure, result.reports)
+        same = partial(_are_same, folder, result.reader)
+    except KeyboardInterrupt:
+        result.is_complete = False
+    across.compare(structure, description, result.reports, same)
+    result.undecided = _undecided(result, {path for path, role in paths.items() if role == "label"})
     for items in result.found.values():
         items.sort()
     result.decoded = sum(report.decoded for report in result.reports.values())
@@ -242,19 +251,18 @@ def _examine(folder: str, structure: Structure, tasks: Mapping[str, Task], resul
         reports[path] = report
         done += sizes[number]
         spent += costs[number]
-        if cache is not None:
+        # the listing and the reading may have met two files; the inode is not in a listing of Windows
+        if cache is not None and report.status is not None and report.status[:2] == structure.stats[path][:2]:
             cache.put(path, structure.stats[path], tasks[path], report)
         if means.progress is not None:
             means.progress(Progress(len(reports), len(tasks), done, spent / total, time.monotonic() - begun))
 
     try:
         crew.examine_all([tasks[path] for path in left], sizes, means.processors, take)
-    except KeyboardInterrupt:
-        result.is_complete = False
     finally:
+        result.reports = {path: reports[path] for path in tasks if path in reports}
         if cache is not None:
             cache.save()
-    result.reports = {path: reports[path] for path in tasks if path in reports}
 
 
 def _examine_suspects(folder: str, structure: Structure, description: Description, result: Survey) -> None:
@@ -262,35 +270,42 @@ def _examine_suspects(folder: str, structure: Structure, description: Descriptio
     declared = description.declared or frozenset()
     for case in structure.cases:
         report = result.reports.get(case.label or "")
-        if report is None or report.tally is None or not report.content.startswith("voxels"):
+        if report is None or report.tally is None or not report.sums:
             continue
         if sum(value not in declared for value, _ in report.tally.values) < across.COPY_VALUES:
             continue
         for path in case.images.values():
             other = result.reports.get(path)
-            if other is None or other.tally is not None or not _same_voxels(other.header, report.header):
-                continue
-            whole = examine(Task(os.path.join(folder, path), "image", str(result.reader), "all"))
-            other.content = whole.content
+            if other is not None and not other.sums and _same_voxels(other.header, report.header):
+                other.sums = examine(Task(os.path.join(folder, path), "image", str(result.reader), "all")).sums
 
 
 def _same_voxels(one: Header | None, other: Header | None) -> bool:
     return one is not None and other is not None and (one.shape, one.dtype) == (other.shape, other.dtype)
 
 
-def _are_same(folder: str, one: str, other: str) -> bool:
-    """Compare two files whose short fingerprints agree: byte by byte, and if that fails, voxel by voxel."""
+def _is_never_same(_one: str, _other: str) -> bool:
+    """Stand in for a comparison for which there is no time."""
+    return False
+
+
+def _are_same(folder: str, reader: str, one: str, other: str) -> bool:
+    """Compare two files whose short fingerprints agree: byte by byte, and if that fails, voxel by voxel.
+
+    Files of one value only, such as channels that were not acquired, are no duplicates.
+    """
     first, second = os.path.join(folder, one), os.path.join(folder, other)
     try:
-        if filecmp.cmp(first, second, shallow=False):
-            return True
+        is_copy = filecmp.cmp(first, second, shallow=False)
     except OSError:
         return False
-    reports = [examine(Task(path, "image", "SimpleITKIO", "all")) for path in (first, second)]
-    return reports[0].content == reports[1].content != ""
+    report = examine(Task(first, "image", reader, "all"))
+    if report.tally is not None and report.tally.lowest == report.tally.highest:
+        return False
+    return is_copy or report.sums == examine(Task(second, "image", reader, "all")).sums != ""
 
 
-def _undecided(result: Survey) -> dict[str, str]:
+def _undecided(result: Survey, labels: Collection[str]) -> dict[str, str]:
     """Say which checks cannot be decided at this depth, or because a file could not be decoded."""
     why: dict[str, str] = {}
     if result.depth == "quick":
@@ -300,7 +315,7 @@ def _undecided(result: Survey) -> dict[str, str]:
             f"{path} ({message})"
             for path, report in result.reports.items()
             for id, message in report.faults
-            if id == "undecoded" and path.startswith(LABELS) == (role == "label")
+            if id == "undecoded" and (path in labels) == (role == "label")
         ]
         if undecoded:
             why |= dict.fromkeys(ids, f"not decoded: {', '.join(undecoded[:3])}")

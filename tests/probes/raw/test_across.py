@@ -25,7 +25,7 @@ def header(shape=(64, 64, 30), spacing=(1.0, 1.0, 3.0), origin=(0.0, 0.0, 0.0), 
 def image(lowest=-1024.0, highest=1500.0, content="", faults=(), **fields):
     """Return the report of an image whose voxels were decoded."""
     tally = None if lowest is None else Tally(lowest=lowest, highest=highest)
-    return FileReport(header(**fields), list(faults), tally, content)
+    return FileReport(header(**fields), list(faults), tally, content, sums="" if tally is None else content)
 
 
 def label(values=BLOBS, content="", faults=(), **fields):
@@ -33,7 +33,7 @@ def label(values=BLOBS, content="", faults=(), **fields):
     fields = {"dtype": "|u1", **fields}
     values = [(float(value), count) for value, count in values]
     tally = Tally(values, lowest=min(values)[0], highest=max(values)[0]) if values else Tally()
-    return FileReport(header(**fields), list(faults), tally, content)
+    return FileReport(header(**fields), list(faults), tally, content, sums=content)
 
 
 @pytest.fixture
@@ -240,7 +240,9 @@ def test_label_of_nan(compared):
 def test_label_that_is_the_image(compared):
     """A label with the voxels of its image is that image."""
     tally = Tally([(float(value), 1) for value in range(20)], lowest=0.0, highest=19.0)
-    reports = dataset(image_c1_0000=image(content="voxels x"), label_c1=FileReport(header(), [], tally, "voxels x"))
+    reports = dataset(
+        image_c1_0000=image(content="voxels x"), label_c1=FileReport(header(), [], tally, sums="voxels x")
+    )
 
     assert compared(reports)["label-is-image"] == {"labelsTr/c1.nii.gz": "= imagesTr/c1_0000.nii.gz"}
 

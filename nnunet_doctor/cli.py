@@ -296,6 +296,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
         train.add_argument(flag, dest="flags", action="append_const", const=flag, default=[])
     doctor = parser.add_argument_group("arguments of the doctor")
     doctor.add_argument("--dry-run", action="store_true", help="show everything, start nothing")
+    doctor.add_argument("--deep", action="store_true", help="try out first what the training does on this machine")
     doctor.add_argument(
         "--force", metavar="ID", action="append", default=[], help="start in spite of this finding; repeatable"
     )
@@ -365,7 +366,7 @@ def _context(options: argparse.Namespace, request: Request, raw: RawLook | None 
         dict(os.environ),
         request,
         quick=options.quick,
-        deep=raw.depth == "deep",
+        deep=getattr(options, "deep", False),
         timeout=options.timeout,
         raw=raw,
     )

@@ -76,15 +76,20 @@ def to_markdown(checks: Sequence[Check]) -> str:
     lines = [
         "# The catalogue",
         "",
-        f"{len(checks)} checks, and {len(modes)} ways to fail that users of nnU-Net have reported. This page is made by "
-        "`nnunet-doctor list --markdown`;",
-        "`nnunet-doctor explain ID` says all about a check.",
+        f"{len(checks)} checks, and {len(modes)} ways to fail that users of nnU-Net have reported.",
+        "`nnunet-doctor list --markdown` makes this page; `nnunet-doctor explain ID` says all about a check.",
         "",
-        "A check with *before* fires before a run, from facts. One with *log* recognises what a failed run has printed; one",
-        "with *symptom* recognises a message that only says that something went wrong elsewhere.",
+        "A check with *before* fires before a run, from facts; one with *log* recognises what a failed run printed.",
+        "One with *symptom* explains a message that only says that something went wrong elsewhere.",
     ]
     for area in AREAS:
-        lines += ["", f"## {area}", "", "| check | severity | seen | problem | 问题 |", "| --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"## {area}",
+            "",
+            "| check | severity | seen | problem | 问题 |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         lines += [
             _table_row(
                 f"[{check.id}]({area}/{check.id}.toml)",
@@ -95,7 +100,13 @@ def to_markdown(checks: Sequence[Check]) -> str:
             for check in checks
             if check.area == area
         ]
-    lines += ["", "## Failure modes", "", "| failure mode | what happens | 情况 | checks |", "| --- | --- | --- | --- |"]
+    lines += [
+        "",
+        "## Failure modes",
+        "",
+        "| failure mode | what happens | 情况 | checks |",
+        "| --- | --- | --- | --- |",
+    ]
     for mode in modes:
         found_by = ", ".join(
             f"[{check.id}]({check.area}/{check.id}.toml)" for check in checks if mode.id in check.covers

@@ -105,19 +105,23 @@ def _print_finding(
     if finding.severity != "info" and not finding.details:
         known = [f"{item.fact} = {_value(item.value)}" for item in finding.evidence]
         print_block(console, f"{say(language, 'because')} {', '.join(known)}", style="dim")
+    # what only a trial shows, run has to try out as well
+    tried = any(item.fact.startswith("trial.") for item in finding.evidence)
     for number, fix in enumerate(finding.fixes, 1):
-        print_fix(fix, number if len(finding.fixes) > 1 else None, console, language, shell)
+        print_fix(fix, number if len(finding.fixes) > 1 else None, console, language, shell, tried=tried)
     swallowed = [other.id for other in findings if other.explained_by == finding.id]
     if swallowed:
         print_block(console, say(language, "follows", ids=", ".join(swallowed)), style="dim")
     console.print()
 
 
-def print_fix(fix: FixRecord, number: int | None, console: Console, language: str, shell: str) -> None:
+def print_fix(
+    fix: FixRecord, number: int | None, console: Console, language: str, shell: str, *, tried: bool = False
+) -> None:
     """Print a fix with its command, or the lines that set its variables."""
     head = f"{say(language, 'fix')} {number}" if number else say(language, "fix")
     launches = bool(fix.launch.env or fix.launch.args)
-    text = say(language, "run_does_this", text=fix.text) if launches else fix.text
+    text = say(language, "run_deep_does_this" if tried else "run_does_this", text=fix.text) if launches else fix.text
     _labelled(console, head, text)
     lines = [set_variable(shell, name, value) for name, value in fix.launch.env.items() if "?" not in value]
     if fix.launch.args:

@@ -55,7 +55,7 @@ def compare(structure: Structure, description: Description, reports: Reports, sa
         for id, message in report.faults:
             structure.add(id, path, message)
     for case in structure.cases:
-        _within_case(structure, case, reports)
+        _within_case(structure, case, reports, description.reader or "")
     _volumes_in_one(structure, reports)
     _channel_counts(structure, description, reports)
     _labels(structure, description, reports)
@@ -67,7 +67,7 @@ def compare(structure: Structure, description: Description, reports: Reports, sa
 # --- within a case -------------------------------------------------------------------------------------------------
 
 
-def _within_case(structure: Structure, case: Case, reports: Reports) -> None:
+def _within_case(structure: Structure, case: Case, reports: Reports, reader: str) -> None:
     images = [(path, header) for path in case.images.values() if (header := _header(reports, path))]
     label = _header(reports, case.label) if case.label else None
     files = [*images, *([(case.label, label)] if case.label and label else [])]
@@ -76,6 +76,9 @@ def _within_case(structure: Structure, case: Case, reports: Reports) -> None:
     first = files[0][1]
     if all(_grid(header) == _grid(first) for _, header in files[1:]):
         return
+    if reader.endswith("WithReorient"):
+        is_ras = reader.startswith("Nibabel")
+        files = [(path, geometry.turned(header, is_ras=is_ras)) for path, header in files]
     doubted = {path for path, _ in files if any(id in DOUBTS for id, _ in reports[path].faults)}
     # those that are in doubt come last: of two that differ, the first is believed
     files.sort(key=lambda item: item[0] in doubted)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
+
+from nnunet_doctor.probes.raw.record import Header
+
 Matrix = tuple[tuple[float, ...], ...]
 """Rows of a 3 x 4 affine, in mm and RAS as NIfTI writes it."""
 
@@ -84,6 +88,33 @@ def orientation_of(direction: Sequence[float], *, is_ras: bool = False) -> str:
             rows.remove(row)
             found[axis] = letters[row][direction[place] < 0]
     return "".join(found)
+
+
+def turned(header: Header, *, is_ras: bool = False) -> Header:
+    """Return a header of three axes as readers that reorient have it: axes along R, A and S, and the voxels with them.
+
+    Args:
+        header: As stored; one without direction is returned as it is.
+        is_ras: Whether its origin and direction are in nibabel's axes instead of ITK's.
+    """
+    axes = orientation_of(header.direction, is_ras=is_ras)
+    if len(axes) != 3 or len(header.shape) != 3 or len(header.spacing) != 3 or len(header.origin) != 3:
+        return header
+    order = [next(axis for axis in range(3) if axes[axis] in pair) for pair in ("RL", "AP", "SI")]
+    signs = [1.0 if axes[axis] in "RAS" else -1.0 for axis in order]
+    columns = [[header.direction[row * 3 + axis] for row in range(3)] for axis in order]
+    origin = list(header.origin)
+    for axis, sign, column in zip(order, signs, columns, strict=True):
+        if sign < 0:
+            length = header.spacing[axis] * (header.shape[axis] - 1)
+            origin = [start + part * length for start, part in zip(origin, column, strict=True)]
+    return msgspec.structs.replace(
+        header,
+        shape=tuple(header.shape[axis] for axis in order),
+        spacing=tuple(header.spacing[axis] for axis in order),
+        origin=tuple(origin),
+        direction=tuple(columns[axis][row] * signs[axis] for row in range(3) for axis in range(3)),
+    )
 
 
 def distance(found: Sequence[float], wanted: Sequence[float]) -> float:

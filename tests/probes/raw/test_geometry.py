@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nnunet_doctor.probes.raw import geometry
+from nnunet_doctor.probes.raw.record import Header
 
 with warnings.catch_warnings():  # its generated wrapper is behind the newest Pythons
     warnings.simplefilter("ignore")
@@ -122,3 +123,33 @@ def test_distance():
     """Points are as far apart as Pythagoras says; those of other dimensions infinitely."""
     assert geometry.distance((0.0, 3.0, 0.0), (4.0, 0.0, 0.0)) == 5
     assert geometry.distance((0.0, 3.0), (4.0, 0.0, 0.0)) == math.inf
+
+
+def test_turned_as_the_readers_that_reorient(tmp_path):
+    """Shape, spacing and place of a stored image are afterwards those that nibabel delivers along R, A and S."""
+    path = tmp_path / "a.nii"
+    for turn in rotations(30):
+        affine = np.eye(4)
+        affine[:3, :3] = turn @ np.diag([0.5, 1.25, 3.0])
+        affine[:3, 3] = RANDOM.normal(0, 50, 3)
+        image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine)
+        stored = Header(
+            "nifti", (4, 5, 6), 1, "|u1", (0.5, 1.25, 3.0), tuple(affine[:3, 3].tolist()), tuple(turn.ravel().tolist())
+        )
+        found = geometry.turned(stored, is_ras=True)
+        wanted = image.as_reoriented(nibabel.io_orientation(affine))
+
+        assert found.shape == wanted.shape
+        assert np.allclose(found.spacing, nibabel.affines.voxel_sizes(wanted.affine))
+        assert np.allclose(found.origin, wanted.affine[:3, 3], atol=1e-4)
+        assert np.allclose(np.reshape(found.direction, (3, 3)) * found.spacing, wanted.affine[:3, :3], atol=1e-4)
+
+        nibabel.save(image, path)
+        itk = sitk.ReadImage(str(path))
+        read = Header("nifti", itk.GetSize(), 1, "|u1", itk.GetSpacing(), itk.GetOrigin(), itk.GetDirection())
+        turned = sitk.DICOMOrient(itk, "RAS")
+        found = geometry.turned(read)
+
+        assert found.shape == turned.GetSize()
+        assert np.allclose(found.origin, turned.GetOrigin(), atol=1e-3)
+        assert np.allclose(found.direction, turned.GetDirection(), atol=1e-4)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,6 +73,8 @@ class Cache:
         """Write what is new; a full disk or a folder without permission is nobody's concern."""
         if not self.changed:
             return
+        import tempfile  # when nothing is new, it is not worth its time
+
         # what is not UTF-8 cannot be written, and is no reason to forget the others
         files = {path: entry for path, entry in self.files.items() if path.isascii() or _is_unicode(path)}
         with contextlib.suppress(OSError, UnicodeError):
@@ -99,7 +100,7 @@ def _plain(folder: str) -> str:
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Return where this system keeps caches of users."""
-    home = environ.get("HOME") or environ.get("USERPROFILE") or tempfile.gettempdir()
+    home = environ.get("HOME") or environ.get("USERPROFILE") or os.path.expanduser("~")
     if sys.platform == "win32":
         base = Path(environ.get("LOCALAPPDATA") or Path(home, "AppData", "Local"))
     elif sys.platform == "darwin":

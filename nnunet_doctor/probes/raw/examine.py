@@ -41,8 +41,10 @@ WIDE_LABELS = ("i4", "u4", "i8", "u8")
 def ending_of(name: str) -> str:
     """Return the ending of a file name as nnU-Net knows it, in lower case: the longest known one, else the last."""
     lower = name.lower()
-    known = (ending for ending in (".nii.gz", *FORMATS) if lower.endswith(ending))
-    return next(known, lower[lower.rfind(".") :] if "." in lower else "")
+    if lower.endswith(".nii.gz"):
+        return ".nii.gz"
+    _, dot, last = lower.rpartition(".")
+    return dot + last if dot else ""
 
 
 def examine(task: Task) -> FileReport:

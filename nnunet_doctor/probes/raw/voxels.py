@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from nnunet_doctor.probes.raw.record import Tally
 
@@ -36,12 +36,6 @@ _ZEROS = bytes(1024 * 1024)
 _CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
 
 
-class _Counting(Protocol):
-    def add(self, piece: bytes) -> None: ...
-
-    def result(self) -> Tally: ...
-
-
 def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tuple[Tally, int]:
     """Look at all voxels of a file.
 
@@ -57,7 +51,7 @@ def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tu
     Raises:
         DamageError: The pieces end with it.
     """
-    counting: _Counting = _way(dtype, size, counts=counts)
+    counting = _way(dtype, size, counts=counts)
     done = 0
     for piece in _small(pieces):
         if isinstance(counting, _Bytes) and counting.has_many:
@@ -77,7 +71,7 @@ def _small(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 yield piece[start : start + len(_ZEROS)]
 
 
-def _way(dtype: str, size: int, *, counts: bool) -> _Counting:
+def _way(dtype: str, size: int, *, counts: bool) -> _Bytes | _OneByOne | _Numpy:
     if counts and dtype[1:] == "u1":
         return _Bytes()
     if size <= FEW_BYTES and dtype[1:] in _CODES and "numpy" not in sys.modules:
@@ -131,7 +125,14 @@ class _OneByOne:
         numbers.frombytes(piece)
         if self.swaps:
             numbers.byteswap()
-        self.found.update(array("f", numbers) if self.code == "d" and self.counts else numbers)
+        if self.counts:
+            self.found.update(array("f", numbers) if self.code == "d" else numbers)
+        elif self.code not in "fd" or math.isfinite(sum(numbers)):
+            # a sum of finite numbers may overflow, but one with NaN or infinity in it is never finite
+            self.found[min(numbers)] += 1
+            self.found[max(numbers)] += 1
+        else:
+            self.found.update(numbers)
 
     def result(self) -> Tally:
         finite = {value: count for value, count in self.found.items() if math.isfinite(value)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from nnunet_doctor.probes.raw import geometry, stream
@@ -72,6 +73,9 @@ class _Fields(NamedTuple):
     magic: bytes
 
 
+_Grid = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
+"""Spacing, origin and direction."""
+
 _LAYOUT = "i36x8h12x3h2x8f3f3xB128x2h6f12f16x4s"
 _LAYOUT_2 = "i4s4x2h8q24x8dq2d152x2i6d12d4x2i"
 _STRUCTS = {order: (struct.Struct(order + _LAYOUT), struct.Struct(order + _LAYOUT_2)) for order in "<>"}
@@ -106,12 +110,14 @@ def read_header(source: Source, reader: str) -> Header:
     count = math.prod(shape) * channels
     if not 0 < count <= MOST_VOXELS:
         raise DamageError("unreadable", f"dim {' x '.join(map(str, fields.dim[1 : fields.dim[0] + 1]))}")
-    faults = _header_faults(fields, nibabel=nibabel)
+    faults = _type_faults(fields, nibabel=nibabel)
     if not compressed and _is_named_gz(source):
         faults.append(("not-gzip", "plain NIfTI"))
         if nibabel:
             faults.append(("reader-cannot-read", "plain NIfTI named .gz"))
-    spacing, origin, direction = map(_finite, (_nibabel_grid if nibabel else _itk_grid)(fields, faults))
+    # the images and the label of a case mostly lie in one place, which is worked out once
+    place = fields._replace(order="", intent=0, datatype=0, vox_offset=0.0, slope=1.0, intercept=0.0)
+    place_faults, (spacing, origin, direction) = _placed(place, nibabel)
     slope, intercept = _scaling(fields, nibabel=nibabel)
     return Header(
         format="nifti",
@@ -126,7 +132,7 @@ def read_header(source: Source, reader: str) -> Header:
         encoding="gzip" if compressed else "raw",
         offset=_offset(fields, nibabel=nibabel),
         data_bytes=count * item,
-        faults=tuple(faults),
+        faults=(*faults, *place_faults),
     )
 
 
@@ -298,7 +304,7 @@ def _stored_bytes(datatype: int) -> int:
     return NO_NUMBERS[datatype][1] if datatype in NO_NUMBERS else int(DTYPES[datatype][1])
 
 
-def _header_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
+def _type_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
     faults: list[Fault] = []
     lengths = fields.dim[1 : fields.dim[0] + 1]
     if (nibabel and len(lengths) != 3) or len(lengths) < 2:
@@ -307,11 +313,25 @@ def _header_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
         faults.append(("not-scalar", NO_NUMBERS[fields.datatype][0]))
     elif fields.intent in VECTORS and fields.dim[0] > 4:
         faults.append(("not-scalar", f"intent_code {fields.intent}"))
+    if _is_scaling_unclear(fields):
+        faults.append(("bad-scaling", f"scl_slope {fields.slope:g}, scl_inter {fields.intercept:g}"))
+    return faults
+
+
+@lru_cache(maxsize=4096)
+def _placed(fields: _Fields, nibabel: bool) -> tuple[tuple[Fault, ...], _Grid]:
+    """Return where an image lies, as ITK or nibabel has it, and what is wrong with that."""
+    faults = _place_faults(fields, nibabel=nibabel)
+    spacing, origin, direction = (_nibabel_grid if nibabel else _itk_grid)(fields, faults)
+    return tuple(faults), (_finite(spacing), _finite(origin), _finite(direction))
+
+
+def _place_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
+    faults: list[Fault] = []
+    lengths = fields.dim[1 : fields.dim[0] + 1]
     if fields.units in UNITS:
         word, factor = UNITS[fields.units]
         faults.append(("units", f"{word}; pixdim {_times(fields.pixdim[1:4])}, ITK x {factor:g}"))
-    if _is_scaling_unclear(fields):
-        faults.append(("bad-scaling", f"scl_slope {fields.slope:g}, scl_inter {fields.intercept:g}"))
     if not fields.qform_code > 0 and not fields.sform_code > 0:
         analyze = "Analyze 7.5, " if fields.magic != SINGLE_FILE else ""
         codes = f"qform_code {fields.qform_code}, sform_code {fields.sform_code}"
@@ -402,8 +422,6 @@ def _scaling(fields: _Fields, *, nibabel: bool) -> tuple[float, float]:
 
 
 # --- the grid ------------------------------------------------------------------------------------------------------
-
-_Grid = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
 
 
 def _itk_grid(fields: _Fields, faults: list[Fault]) -> _Grid:

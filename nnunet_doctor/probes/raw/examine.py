@@ -134,7 +134,10 @@ def _is_only_inflated(source: Source, header: Header) -> bool:
 
 
 class _Sums:
-    """Checksums of voxels as they pass: two of 32 bits that know nothing of each other."""
+    """Checksums of voxels as they pass: two of 32 bits that know nothing of each other.
+
+    Pieces of background, of which labels are full, count by what lies between them.
+    """
 
     def __init__(self) -> None:
         self.codec: Any = stream.checksums()
@@ -142,9 +145,13 @@ class _Sums:
 
     def of(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in pieces:
-            self.crc = self.codec.crc32(piece, self.crc)
-            self.adler = self.codec.adler32(piece, self.adler)
             self.size += len(piece)
+            if len(piece) == len(voxels.ZEROS) and piece == voxels.ZEROS:
+                yield voxels.ZEROS
+                continue
+            place = self.size.to_bytes(8, "little")
+            self.crc = self.codec.crc32(piece, self.codec.crc32(place, self.crc))
+            self.adler = self.codec.adler32(piece, self.codec.adler32(place, self.adler))
             yield piece
 
     @property

@@ -31,7 +31,8 @@ EXACT = 2**53
 """Below it whole numbers are exact in every type."""
 
 _STEP = 32 * 1024
-_ZEROS = bytes(1024 * 1024)
+ZEROS = bytes(1024 * 1024)
+"""A piece of background; what equals it is replaced by it, so that it is compared once only."""
 
 _CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
 
@@ -64,11 +65,11 @@ def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tu
 def _small(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Cut what is too large for the cache, and drop what is empty."""
     for piece in pieces:
-        if 0 < len(piece) <= len(_ZEROS):
+        if 0 < len(piece) <= len(ZEROS):
             yield piece
         else:
-            for start in range(0, len(piece), len(_ZEROS)):
-                yield piece[start : start + len(_ZEROS)]
+            for start in range(0, len(piece), len(ZEROS)):
+                yield piece[start : start + len(ZEROS)]
 
 
 def _way(dtype: str, size: int, *, counts: bool) -> _Bytes | _OneByOne | _Numpy:
@@ -91,12 +92,12 @@ class _Bytes:
 
     def add(self, piece: bytes) -> None:
         found = self.found
-        if piece == (_ZEROS if len(piece) == len(_ZEROS) else _ZEROS[: len(piece)]):
+        if piece == (ZEROS if len(piece) == len(ZEROS) else ZEROS[: len(piece)]):
             found[0] = found.get(0, 0) + len(piece)
             return
         for at in range(0, len(piece), _STEP):
             rest = piece[at : at + _STEP]
-            if rest == (_ZEROS[:_STEP] if len(rest) == _STEP else _ZEROS[: len(rest)]):
+            if rest == (ZEROS[:_STEP] if len(rest) == _STEP else ZEROS[: len(rest)]):
                 found[0] = found.get(0, 0) + len(rest)
                 continue
             while rest:
@@ -169,7 +170,7 @@ class _Numpy:
         if self.is_double_label:
             with self.np.errstate(over="ignore", invalid="ignore"):
                 numbers = numbers.astype(self.np.float32)
-        if self.counts and piece == _ZEROS[: len(piece)]:
+        if self.counts and piece == ZEROS[: len(piece)]:
             self.found[0] = self.found.get(0, 0) + numbers.size
             self._widen(0, 0)
             return

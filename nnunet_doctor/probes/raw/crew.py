@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -20,13 +19,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nnunet_doctor import processes
 from nnunet_doctor.probes.raw.examine import ending_of, examine
 from nnunet_doctor.probes.raw.memory import keep_memory
 from nnunet_doctor.probes.raw.record import FileReport, Task
 from nnunet_doctor.probes.raw.worker import READY
 
 if TYPE_CHECKING:
+    import subprocess
     from concurrent.futures import ThreadPoolExecutor
 
 WORTH_SECONDS = 0.4
@@ -195,6 +194,8 @@ def _with_process(work: _Work, batch: list[int]) -> list[int]:
         _end(child)
     if left and not work.stopped.is_set():
         code = child.wait()
+        from nnunet_doctor import processes
+
         reason = processes.death(code) or f"exit code {code}"
         work.report(left.pop(0), FileReport(faults=[("undecoded", f"the reader died: {reason}")], stable=False))
     return left
@@ -206,6 +207,10 @@ def _start() -> subprocess.Popen[bytes]:
         "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
         "from nnunet_doctor.probes.raw import worker; worker.main()"
     )
+    import subprocess
+
+    from nnunet_doctor import processes
+
     return subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-I", "-S", "-c", code, json.dumps([entry or os.getcwd() for entry in sys.path])],
         stdin=subprocess.PIPE,
@@ -257,11 +262,17 @@ def _stop_with(child: subprocess.Popen[bytes], work: _Work) -> None:
     """End the process when the survey is interrupted, though it is in the middle of a file."""
     while child.poll() is None:
         if work.stopped.wait(0.2):
+            from nnunet_doctor import processes
+
             processes.end_group(child)
             return
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
+    import subprocess
+
+    from nnunet_doctor import processes
+
     with contextlib.suppress(OSError):
         if child.stdin:
             child.stdin.close()

@@ -7,7 +7,6 @@ experiment_planning/verify_dataset_integrity.py and utilities/utils.py of nnU-Ne
 from __future__ import annotations
 
 import codecs
-import difflib
 import itertools
 import json
 import re
@@ -277,7 +276,11 @@ def _nearest(key: str, content: Mapping[str, Any]) -> str | None:
     same = [other for other in others if re.sub(r"[\W_]", "", other).lower() == re.sub(r"[\W_]", "", key).lower()]
     if key == "channel_names" and "modality" in others:
         return "modality"
-    return next(iter(same or difflib.get_close_matches(key, others, n=1, cutoff=0.75)), None)
+    if same:
+        return same[0]
+    import difflib
+
+    return next(iter(difflib.get_close_matches(key, others, n=1, cutoff=0.75)), None)
 
 
 def _channels(value: Any, found: _Found) -> tuple[str, ...] | None:
@@ -441,6 +444,8 @@ def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
         return None
     if value in READERS:
         return value
+    import difflib
+
     near = difflib.get_close_matches(value[:80], READERS, n=1, cutoff=0.6)
     found.add("json-reader", value + (f" (there is {near[0]})" if near else ""))
     return None

@@ -172,6 +172,7 @@ def full_from(number: int) -> Disturb:
     return disturb
 
 
+@pytest.mark.slow
 @NEEDS_FORK
 def test_killed_anywhere_it_can_be_undone_or_done_again(round_, spoilt, tmp_path, snapshot) -> None:
     """After SIGKILL at every single change of the disk, undo gives the old bytes and times, and apply the new bytes."""
@@ -196,6 +197,7 @@ def test_killed_anywhere_it_can_be_undone_or_done_again(round_, spoilt, tmp_path
     assert killed > 40
 
 
+@pytest.mark.slow
 @NEEDS_FORK
 def test_killed_while_undoing_it_can_be_undone(spoilt, mended, tmp_path, snapshot) -> None:
     """After SIGKILL at every change of an undo of two rounds, another undo gives the old bytes and times."""
@@ -214,6 +216,7 @@ def test_killed_while_undoing_it_can_be_undone(spoilt, mended, tmp_path, snapsho
     assert killed > 20
 
 
+@pytest.mark.slow
 @NEEDS_FORK
 def test_killed_while_committing_it_can_be_committed(mended, tmp_path, snapshot) -> None:
     """After SIGKILL at every change of a commit, the dataset is as applied and another commit cleans up."""
@@ -232,6 +235,7 @@ def test_killed_while_committing_it_can_be_committed(mended, tmp_path, snapshot)
     assert killed > 10
 
 
+@pytest.mark.slow
 @NEEDS_FORK
 @pytest.mark.parametrize(
     ("round_", "refusal"),

@@ -12,6 +12,9 @@ from nnunet_doctor.probes.raw.record import Header
 Matrix = tuple[tuple[float, ...], ...]
 """Rows of a 3 x 4 affine, in mm and RAS as NIfTI writes it."""
 
+LEAST_SPACING, MOST_SPACING = 1e-4, 1000.0
+"""In mm: finer than any microscope that nnU-Net is used with, and larger than a patient's slice."""
+
 SKEW = 1e-4
 """ITK takes directions for orthonormal when M times its transpose differs less from the identity
 (itkNiftiImageIO.cxx, SetImageIOOrientationFromNIfTI)."""

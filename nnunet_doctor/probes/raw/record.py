@@ -20,6 +20,9 @@ READERS = (
 )
 """The classes of nnunetv2/imageio that can be named in dataset.json (2.8.1)."""
 
+MOST_VOXELS = 2**40
+"""A header that announces more is damaged or hostile."""
+
 Fault = tuple[str, str]
 """Id of a check, and the particulars: values and field names, no sentences."""
 

@@ -18,6 +18,9 @@ PIECE_BYTES = 1024**2
 INPUT_BYTES = 128 * 1024
 """What is handed to the decoder at a time: it copies the rest of its input at every call."""
 
+DEFLATE_LIMIT = 1032
+"""No deflate stream expands by more (zlib's documentation, "Maximum expansion factor")."""
+
 REPETITIVE = 30
 """From this ratio of compression on, zlib-ng is always faster (labels)."""
 

@@ -34,7 +34,7 @@ _STEP = 32 * 1024
 ZEROS = bytes(1024 * 1024)
 """A piece of background; what equals it is replaced by it, so that it is compared once only."""
 
-_CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
+CODES = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f4": "f", "f8": "d"}
 
 
 def tally(pieces: Iterable[bytes], dtype: str, size: int, *, counts: bool) -> tuple[Tally, int]:
@@ -75,7 +75,7 @@ def _small(pieces: Iterable[bytes]) -> Iterator[bytes]:
 def _way(dtype: str, size: int, *, counts: bool) -> _Bytes | _OneByOne | _Numpy:
     if counts and dtype[1:] == "u1":
         return _Bytes()
-    if size <= FEW_BYTES and dtype[1:] in _CODES and "numpy" not in sys.modules:
+    if size <= FEW_BYTES and dtype[1:] in CODES and "numpy" not in sys.modules:
         return _OneByOne(dtype, counts=counts)
     return _Numpy(dtype, counts=counts)
 
@@ -117,7 +117,7 @@ class _OneByOne:
     """Looks at every voxel with Python's own numbers."""
 
     def __init__(self, dtype: str, *, counts: bool) -> None:
-        self.code, self.counts = _CODES[dtype[1:]], counts
+        self.code, self.counts = CODES[dtype[1:]], counts
         self.swaps = dtype[0] == (">" if sys.byteorder == "little" else "<")
         self.found: Counter[float] = Counter()
 

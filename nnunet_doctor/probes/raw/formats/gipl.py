@@ -10,8 +10,8 @@ import math
 import struct
 from collections.abc import Iterator
 
-from nnunet_doctor.probes.raw.formats.nrrd import MOST_VOXELS, check_size, grid, raw_pieces, whole
-from nnunet_doctor.probes.raw.record import DamageError, Header
+from nnunet_doctor.probes.raw.formats.itk import check_size, grid, raw_pieces, whole
+from nnunet_doctor.probes.raw.record import MOST_VOXELS, DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 
 HEADER_BYTES = 256

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from nnunet_doctor.probes.raw import stream
-from nnunet_doctor.probes.raw.formats.nrrd import (
+from nnunet_doctor.probes.raw.formats.itk import (
     MOST_DIGITS,
     MOST_HEADER_BYTES,
     MOST_LINES,
-    MOST_VOXELS,
     beside,
     check_deflate,
     check_size,
@@ -29,7 +28,7 @@ from nnunet_doctor.probes.raw.formats.nrrd import (
     shown,
     whole,
 )
-from nnunet_doctor.probes.raw.record import DamageError, Header
+from nnunet_doctor.probes.raw.record import MOST_VOXELS, DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 
 MOST_AXES = 10

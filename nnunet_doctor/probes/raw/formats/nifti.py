@@ -13,17 +13,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from nnunet_doctor.probes.raw import geometry, stream
-from nnunet_doctor.probes.raw.record import DamageError, Fault, Header
+from nnunet_doctor.probes.raw.record import MOST_VOXELS, DamageError, Fault, Header
 from nnunet_doctor.probes.raw.source import Source
 
 HEADER_BYTES = 348
 SINGLE_FILE = b"n+1\0"
 NIFTI2_BYTES = 540
-MOST_VOXELS = 2**40
 MOST_OFFSET = 2**31
-
-DEFLATE_LIMIT = 1032
-"""No deflate stream expands by more (zlib's documentation, "Maximum expansion factor")."""
 
 DTYPES = {
     2: "u1",
@@ -49,9 +45,6 @@ VECTORS = (1005, 1006, 1007)
 
 UNITS = {1: ("metre", 1000.0), 3: ("micrometre", 0.001)}
 """Low three bits of xyzt_units, and the factor that ITK applies."""
-
-LEAST_SPACING, MOST_SPACING = 1e-4, 1000.0
-"""In mm: finer than any microscope that nnU-Net is used with, and larger than a patient's slice."""
 
 
 class _Fields(NamedTuple):
@@ -145,7 +138,7 @@ def check_end(source: Source, header: Header) -> bool:
         if source.size > wanted:
             raise DamageError("unreadable", f"{source.size - wanted} bytes more than the header announces ({wanted})")
         return True
-    if wanted > DEFLATE_LIMIT * source.size:
+    if wanted > stream.DEFLATE_LIMIT * source.size:
         raise DamageError("unreadable", f"{source.size} compressed bytes cannot hold the {wanted} of the header")
     (length,) = struct.unpack("<I", source.read_at(source.size - 4, 4))
     return bool(length == wanted % 2**32)
@@ -340,7 +333,7 @@ def _place_faults(fields: _Fields, *, nibabel: bool) -> list[Fault]:
     factor = UNITS.get(fields.units, ("", 1.0))[1] if not nibabel else 1.0
     senseless = list(_senseless_forms(fields, nibabel=nibabel))
     faults += senseless
-    if not all(LEAST_SPACING <= size * factor <= MOST_SPACING for size in spacing):
+    if not all(geometry.LEAST_SPACING <= size * factor <= geometry.MOST_SPACING for size in spacing):
         faults.append(("bad-spacing", f"pixdim {_times(spacing)}"))
     elif fields.sform_code > 0 and len(lengths) > 2 and not senseless:
         faults.extend(_sform_faults(fields))

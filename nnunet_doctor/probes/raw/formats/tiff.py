@@ -28,7 +28,7 @@ from nnunet_doctor.probes.raw.formats.png import inflate_exactly
 from nnunet_doctor.probes.raw.record import DamageError, Header
 from nnunet_doctor.probes.raw.source import Source
 from nnunet_doctor.probes.raw.stream import PIECE_BYTES
-from nnunet_doctor.probes.raw.voxels import load_numpy
+from nnunet_doctor.probes.raw.voxels import CODES, load_numpy
 
 MOST_VOXELS = 2**40
 MOST_PAGES = 2**14
@@ -117,7 +117,6 @@ _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17
 
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
-_CODES = {"u1": "B", "u2": "H", "u4": "I", "u8": "Q", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "f4": "f", "f8": "d"}
 
 _WHOLE_BITS = (8, 16, 32, 64)
 
@@ -971,7 +970,7 @@ def _fill(file: _File, page: _Page) -> bytes:
     """Return the value that a strip without data stands for: that of GDAL_NODATA, or 0."""
     text = _text(file, page.fields.get(42113)).replace(",", ".")
     try:
-        return struct.pack(file.order + _CODES[page.kind], float(text) if page.kind[0] == "f" else int(text))
+        return struct.pack(file.order + CODES[page.kind], float(text) if page.kind[0] == "f" else int(text))
     except (ValueError, OverflowError, struct.error):
         return bytes(page.item)
 

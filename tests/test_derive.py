@@ -7,7 +7,9 @@ import itertools
 import pytest
 
 from nnunet_doctor.facts import CATALOGUE, NOT_LOOKED_AT, Detail, Facts, Unknown
-from nnunet_doctor.facts.derive import _RULES, batches_in_flight, compiles, derive, with_inputs
+from nnunet_doctor.facts.derive import RULES, derive, with_inputs
+from nnunet_doctor.facts.derive.training import compiles
+from nnunet_doctor.facts.derive.workers import batches_in_flight
 from nnunet_doctor.facts.tables import table
 
 NEVER = ("2.0", "2.1")
@@ -319,7 +321,7 @@ def test_inputs_are_known_to_the_last() -> None:
 def test_rules_stand_behind_what_they_follow_from() -> None:
     """One pass in the order of the rules is enough: no rule reads a derived fact that comes later."""
     placed: set[str] = set()
-    for name, rule in _RULES.items():
+    for name, rule in RULES.items():
         assert {given for given in rule.inputs if CATALOGUE[given].derived} <= placed, name
         placed.add(name)
 

@@ -1,0 +1,187 @@
+"""Workers of a training, and what they take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from nnunet_doctor.facts.base import Unknown
+from nnunet_doctor.facts.derive.rules import GIB, is_in, or_none, rule, whole
+
+DEFAULT_WORKERS = 12
+"""nnunetv2/utilities/default_n_proc_DA.py, for every host that is not one of its authors'."""
+
+TYPICAL_PATCH, TYPICAL_BATCH = (128, 128, 128), 2
+"""A common 3d_fullres plan, assumed while no plan is known."""
+
+WORKER_GIB = {"linux": 0.5, "macos": 0.8, "windows": 1.5}
+"""Private memory of one worker: forked on Linux; elsewhere it starts anew and imports torch with its libraries."""
+
+MAIN_GIB = {"cuda": 3.5, "mps": 3.5, "cpu": 4.0}
+"""Memory of the main process: torch and its device libraries; on CPU the network and its activations too."""
+
+
+@rule("training.workers", "nnunet.workers_variable", "resources.cpus_machine")
+def workers(variable: str | None, cpus: int) -> int | Unknown:
+    """min(nnUNet_n_proc_DA or 12, os.cpu_count()) (default_n_proc_DA.get_allowed_n_proc_DA)."""
+    wanted = DEFAULT_WORKERS if variable is None else whole(variable, 0)
+    return Unknown(f"nnUNet_n_proc_DA is {variable!r}, which is not a number") if wanted is None else min(wanted, cpus)
+
+
+@rule("training.worker_processes", "training.workers")
+def worker_processes(workers: int) -> int:
+    """Validation gets max(1, n // 2) workers beside the n of training (nnUNetTrainer.get_dataloaders)."""
+    return 0 if workers == 0 else workers + max(1, workers // 2)
+
+
+def batches_in_flight(workers: int) -> int:
+    """Count the batches that both loaders keep: num_processes + num_cached each (nnUNetTrainer.get_dataloaders)."""
+    if workers == 0:
+        return 0
+    return workers + max(6, workers // 2) + max(1, workers // 2) + max(3, workers // 4)
+
+
+def batch_gib(patch: Sequence[int] | None, batch: int | None, channels: int | None) -> float:
+    """Size of one batch: float32 images, and int16 labels at every resolution of deep supervision (8/7 of one)."""
+    voxels = math.prod(patch or TYPICAL_PATCH) * (batch or TYPICAL_BATCH)
+    return voxels * (4 * (channels or 1) + 2 * 8 / 7) / GIB
+
+
+def memory_gib(workers: int, system: str, device: str, one_batch_gib: float) -> float:
+    """Estimate the memory of a training: main process, workers, and the batches they hold."""
+    processes = worker_processes(workers)
+    return (
+        MAIN_GIB.get(device, 4.0) + processes * WORKER_GIB.get(system, 1.0) + batches_in_flight(workers) * one_batch_gib
+    )
+
+
+_PLAN = ("preprocessed.patch_size", "preprocessed.batch_size", "preprocessed.channels")
+
+
+@rule("training.memory_needed_gib", "training.workers", "platform.os", "training.device", *_PLAN, tolerant=True)
+def memory_needed(
+    workers: int | Unknown,
+    system: str | Unknown,
+    device: str | Unknown,
+    patch: Sequence[int] | None | Unknown,
+    batch: int | None | Unknown,
+    channels: int | None | Unknown,
+) -> float | Unknown:
+    """The dearest device is assumed while it is not known."""
+    if isinstance(workers, Unknown):
+        return workers
+    if isinstance(system, Unknown):
+        return system
+    one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
+    return round(memory_gib(workers, system, or_none(device) or "cpu", one_batch), 1)
+
+
+@rule("training.shm_needed_gib", "training.workers", "platform.os", *_PLAN)
+def shm_needed(
+    workers: int, system: str, patch: Sequence[int] | None, batch: int | None, channels: int | None
+) -> float | None:
+    """Batches travel from the workers through /dev/shm as torch tensors."""
+    return round(batches_in_flight(workers) * batch_gib(patch, batch, channels), 3) if system == "linux" else None
+
+
+PREDICTIONS_IN_FLIGHT = 3
+"""One that is written and two in the queue (nnUNetTrainer.perform_actual_validation, check_workers_alive_and_busy)."""
+
+
+@rule("training.shm_validation_gib", "platform.os", "preprocessed.image_size", "preprocessed.labels")
+def shm_validation(system: str, image: Sequence[int] | None, labels: int | None) -> float | None:
+    """Predictions go to the export processes through /dev/shm: one float16 value for each label and voxel."""
+    if system != "linux" or image is None or labels is None:
+        return None
+    return round(PREDICTIONS_IN_FLIGHT * labels * math.prod(image) * 2 / GIB, 3)
+
+
+@rule("training.over_shm_validation", "training.shm_validation_gib", "resources.shm_free_gib")
+def over_shm_validation(needed: float | None, free: float | None) -> bool | None:
+    return over_shm(needed, free)
+
+
+@rule("training.over_cpus", "training.workers", "resources.cpus")
+def over_cpus(workers: int, cpus: int) -> bool:
+    return workers > cpus
+
+
+@rule("training.over_memory", "training.memory_needed_gib", "resources.memory_available_gib")
+def over_memory(needed: float, available: float) -> bool:
+    return needed > available
+
+
+@rule("training.over_shm", "training.shm_needed_gib", "resources.shm_free_gib")
+def over_shm(needed: float | None, free: float | None) -> bool | None:
+    return None if needed is None or free is None else needed > free
+
+
+@rule(
+    "training.safe_workers",
+    "resources.cpus",
+    "resources.cpus_machine",
+    "resources.memory_available_gib",
+    "resources.shm_free_gib",
+    "platform.os",
+    "training.device",
+    "nnunet.behaves_as",
+    *_PLAN,
+    tolerant=True,
+)
+def safe_workers(
+    cpus: int | Unknown,
+    machine: int | Unknown,
+    memory: float | Unknown,
+    shm: float | None | Unknown,
+    system: str | Unknown,
+    device: str | Unknown,
+    release: str | None | Unknown,
+    patch: Sequence[int] | None | Unknown,
+    batch: int | None | Unknown,
+    channels: int | None | Unknown,
+) -> int | Unknown:
+    """Find the most workers that every known limit allows; a limit that is unknown does not limit.
+
+    Up to 2.2.1, nnU-Net without workers fails after the last epoch (SingleThreadedAugmenter has no ``_finish``), so
+    one is the least there.
+    """
+    if isinstance(cpus, Unknown):
+        return cpus
+    one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
+    old = not isinstance(release, Unknown) and release is not None and is_in(release, "<2.3") is True
+    least = 1 if old else 0
+    most = min(DEFAULT_WORKERS, cpus, cpus if isinstance(machine, Unknown) else machine)
+    for count in range(most, least, -1):
+        fits_memory = (
+            isinstance(memory, Unknown)
+            or memory_gib(count, or_none(system) or "", or_none(device) or "cpu", one_batch) <= memory
+        )
+        fits_shm = shm is None or isinstance(shm, Unknown) or batches_in_flight(count) * one_batch <= shm
+        if fits_memory and fits_shm:
+            return count
+    return least
+
+
+DEFAULT_PROCESSES = 8
+"""nnunetv2/configuration.py, default_num_processes."""
+
+PROCESS_GIB = 0.7
+"""Memory of one export process: it is spawned on every system and imports torch anew."""
+
+
+@rule("training.processes", "nnunet.processes_variable")
+def processes(variable: str | None) -> int | Unknown:
+    wanted = DEFAULT_PROCESSES if variable is None else whole(variable, 1)
+    return Unknown(f"nnUNet_def_n_proc is {variable!r}, which is not a number above 0") if wanted is None else wanted
+
+
+@rule("training.safe_processes", "resources.cpus", "resources.memory_available_gib")
+def safe_processes(cpus: int, memory: float) -> int:
+    room = int((memory - max(MAIN_GIB.values())) / PROCESS_GIB)
+    return max(1, min(DEFAULT_PROCESSES, cpus, room))
+
+
+@rule("training.over_processes", "training.processes", "training.safe_processes")
+def over_processes(processes: int, safe: int) -> bool:
+    """The estimate is rough: one process more or less proves nothing."""
+    return processes > safe + 1

@@ -22,6 +22,7 @@ AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resourc
 SEVERITIES = ("error", "warning", "info")
 LANGUAGES = ("en", "zh")
 EXPECTATIONS = ("fires", "silent", "unknown")
+LOG_EXPECTATIONS = ("cause", "consequence", "nothing")
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+\.[a-z0-9_]+|python)\}")
@@ -44,8 +45,8 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "[text.*]": ("title", "why"),
     "[[fix]]": ("when", *LANGUAGES, "launch", "command"),
     "[[fix]] launch": ("env", "args"),
-    "[log]": ("cause", "consequence"),
-    "[[example]]": ("expect", "name", "facts"),
+    "[log]": ("cause", "consequence", "within"),
+    "[[example]]": ("expect", "name", "facts", "log"),
 }
 
 
@@ -102,6 +103,14 @@ class Example(NamedTuple):
     facts: Facts
 
 
+class LogExample(NamedTuple):
+    """Lines of a log and what the check must say of them: they name it as cause, as consequence, or not at all."""
+
+    name: str
+    expect: str
+    log: str
+
+
 class Check(NamedTuple):
     """One known problem.
 
@@ -117,6 +126,7 @@ class Check(NamedTuple):
         log_cause: Regular expressions of log lines that this problem causes.
         log_consequence: Regular expressions of log lines that follow from it, or, in a check without a cause, of
             lines that only say that something went wrong elsewhere.
+        log_within: Regular expressions; unless empty, a line counts only in a traceback that one of them is found in.
         origin: "built in", or the folder or package that it comes from.
     """
 
@@ -133,7 +143,9 @@ class Check(NamedTuple):
     fixes: tuple[Fix, ...] = ()
     log_cause: tuple[str, ...] = ()
     log_consequence: tuple[str, ...] = ()
+    log_within: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
+    log_examples: tuple[LogExample, ...] = ()
     origin: str = "built in"
 
     @property
@@ -270,6 +282,7 @@ class _Reader:
         log = self.table(document, "log")
         self.known_keys(log, "[log]", "log")
         examples = self.tables(document, "example")
+        read = [self.example(item, nth) for nth, item in enumerate(examples) if with_examples]
         check = Check(
             id=id,
             area=area,
@@ -284,7 +297,9 @@ class _Reader:
             fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
             log_cause=self.texts_list(log, "cause", "log"),
             log_consequence=self.texts_list(log, "consequence", "log"),
-            examples=tuple(self.example(item, nth) for nth, item in enumerate(examples) if with_examples),
+            log_within=self.texts_list(log, "within", "log"),
+            examples=tuple(item for item in read if isinstance(item, Example)),
+            log_examples=tuple(item for item in read if isinstance(item, LogExample)),
             origin=origin,
         )
         if with_examples:
@@ -341,13 +356,20 @@ class _Reader:
             self.mentions_facts(words_or_argument, "fix", "launch", nth)
         return Fix(when=self.condition(fix, "when", "fix", nth), text=words, command=command, env=env, args=args)
 
-    def example(self, example: dict[str, Any], nth: int) -> Example:
+    def example(self, example: dict[str, Any], nth: int) -> Example | LogExample:
         self.known_keys(example, "[[example]]", "example", nth)
         expect = self.text(example, "expect", "example", nth=nth, required=True)
-        if expect not in EXPECTATIONS:
+        log = self.text(example, "log", "example", nth=nth)
+        expectations = LOG_EXPECTATIONS if log else EXPECTATIONS
+        if expect not in expectations:
             raise self.fail(
-                f"'expect' is one of {', '.join(EXPECTATIONS)}, not {expect!r}", "example", "expect", nth=nth
+                f"'expect' is one of {', '.join(expectations)}, not {expect!r}", "example", "expect", nth=nth
             )
+        name = self.text(example, "name", "example", nth=nth)
+        if log:
+            if "facts" in example:
+                raise self.fail("an [[example]] holds 'facts' or a 'log', not both", "example", "log", nth=nth)
+            return LogExample(name or log.splitlines()[-1], expect, log)
         from nnunet_doctor.facts.exchange import FactError, from_plain
 
         values: dict[str, Observed] = {name: Unknown("the example does not give it") for name in CATALOGUE}
@@ -361,8 +383,7 @@ class _Reader:
                     values[f"{area}.{noun}"] = from_plain(f"{area}.{noun}", plain)
                 except FactError as error:
                     raise self.fail(str(error), "example", "facts", nth=nth) from None
-        name = self.text(example, "name", "example", nth=nth) or f"{expect} {nth + 1}"
-        return Example(name, expect, Facts().with_values(values))
+        return Example(name or f"{expect} {nth + 1}", expect, Facts().with_values(values))
 
     def condition(self, table: dict[str, Any], key: str, where: str = "", nth: int = 0) -> When | None:
         text = self.text(table, key, where, nth=nth)
@@ -381,7 +402,8 @@ class _Reader:
                 )
 
     def patterns_are_regular(self, check: Check) -> None:
-        for key, patterns in (("cause", check.log_cause), ("consequence", check.log_consequence)):
+        log = {"cause": check.log_cause, "consequence": check.log_consequence, "within": check.log_within}
+        for key, patterns in log.items():
             for pattern in patterns:
                 try:
                     re.compile(pattern)

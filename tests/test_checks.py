@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from nnunet_doctor import catalogue
-from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, read_check
+from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, LogExample, read_check
 from nnunet_doctor.engine import agrees, diagnose
 from nnunet_doctor.facts import CATALOGUE, Facts, Observed
 from nnunet_doctor.facts.derive import with_inputs
 from nnunet_doctor.facts.tables import NAMES, known_until, table
+from nnunet_doctor.log.signatures import says
 from nnunet_doctor.plan import plan
 from nnunet_doctor.report.record import finding_record
 from nnunet_doctor.words import keys, template
@@ -29,6 +30,17 @@ EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
 def test_example(check: Check, example: object) -> None:
     """The check fires, stays silent or cannot tell, as its example says."""
     assert agrees(check, example)
+
+
+LOG_EXAMPLES = [(check, example) for check in CHECKS for example in check.log_examples]
+
+
+@pytest.mark.parametrize(
+    ("check", "example"), LOG_EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in LOG_EXAMPLES]
+)
+def test_log_example(check: Check, example: LogExample) -> None:
+    """Lines of a log name the check as cause, as consequence, or not at all, as its example says."""
+    assert says(check, example.log) == example.expect
 
 
 def test_every_area_has_checks() -> None:

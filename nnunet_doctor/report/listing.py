@@ -16,8 +16,8 @@ from nnunet_doctor.engine import agrees, ask
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
-from nnunet_doctor.log.signatures import says
 from nnunet_doctor.facts.tables import NAMES, known_until, newest
+from nnunet_doctor.log.signatures import says
 from nnunet_doctor.report.text import console_for, print_block
 from nnunet_doctor.words import say
 
@@ -239,10 +239,10 @@ def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
             problems.append(
                 f"{file}: example {example.name!r} expects {example.expect}, and the check says {said}{decided}"
             )
-    for example in check.log_examples:
-        said = says(check, example.log)
-        if said != example.expect:
-            problems.append(f"{file}: example {example.name!r} expects {example.expect}, and the log says {said}")
+    for quoted in check.log_examples:
+        said = says(check, quoted.log)
+        if said != quoted.expect:
+            problems.append(f"{file}: quoted {quoted.name!r} expects {quoted.expect}, and the log says {said}")
     return problems
 
 

@@ -242,7 +242,7 @@ def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
     for quoted in check.log_examples:
         said = says(check, quoted.log)
         if said != quoted.expect:
-            problems.append(f"{file}: quoted {quoted.name!r} expects {quoted.expect}, and the log says {said}")
+            problems.append(f"{file}: example {quoted.name!r} expects {quoted.expect}, and the log says {said}")
     return problems
 
 

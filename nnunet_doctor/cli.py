@@ -476,7 +476,9 @@ def _print_json(text: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination, run
+    from nnunet_doctor import examination
+    from nnunet_doctor.run.command import prepare, show
+    from nnunet_doctor.run.go import go
     from nnunet_doctor.when import nearest
     from nnunet_doctor.words import say
 
@@ -502,15 +504,15 @@ def _run(options: argparse.Namespace) -> int:
     context = _context(options, request)
     facts = examination.look_at(context)
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
-    start = run.prepare(result, request, options.flags, options.force)
-    run.show(start, language, sys.stdout)
+    start = prepare(result, request, options.flags, options.force)
+    show(start, language, sys.stdout)
     sys.stdout.flush()
     if start.blocked_by:
         return 1
     if options.dry_run:
         print(say(language, "run_dry"), file=sys.stderr)
         return 0
-    return run.go(start, request, context.environ, language).code
+    return go(start, request, context.environ, language).code
 
 
 def _fix(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from nnunet_doctor import launch, run
+from nnunet_doctor import launch
 from nnunet_doctor.check import Check
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.examination import conclude, look_at
@@ -17,6 +17,9 @@ from nnunet_doctor.probes.dataset import read_json
 from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
+from nnunet_doctor.run.command import Start, prepare, show
+from nnunet_doctor.run.go import go
+from nnunet_doctor.run.watch import duration
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.words import say
 
@@ -79,12 +82,12 @@ def demo(context: Context, checks: Sequence[Check], folder: Path | None, languag
     request = dataclasses.replace(request, trainer=TRAINERS.get(str(device), TRAINERS["cpu"]))
     tell("demo_train", device=device, trainer=request.trainer)
     ready = conclude(look_at(dataclasses.replace(context, request=request)), checks)
-    start = run.prepare(ready, request, [], [], folders)
-    run.show(start, language, out)
+    start = prepare(ready, request, [], [], folders)
+    show(start, language, out)
     out.flush()
     if start.blocked_by:
         return 1
-    ended = run.go(start, request, environ, language)
+    ended = go(start, request, environ, language)
     if ended.code == 0:
         _summary(start, prepared.seconds, ended.seconds, language, out)
     return ended.code
@@ -128,7 +131,7 @@ def _failed(ended: launch.Ended, step: str, log: Path, language: str) -> int:
     return ended.code
 
 
-def _summary(start: run.Start, prepare_seconds: float, train_seconds: float, language: str, out: IO[str]) -> None:
+def _summary(start: Start, prepare_seconds: float, train_seconds: float, language: str, out: IO[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -143,8 +146,8 @@ def _summary(start: run.Start, prepare_seconds: float, train_seconds: float, lan
     for label, value in scores.items():
         if label != ALL:
             grid.add_row(say(language, "demo_dice_class", label=names.get(label, label)), f"{value:.3f}")
-    parts = say(language, "demo_time_parts", prepare=run.duration(prepare_seconds), train=run.duration(train_seconds))
-    grid.add_row(say(language, "demo_time"), f"{run.duration(prepare_seconds + train_seconds)} ({parts})")
+    parts = say(language, "demo_time_parts", prepare=duration(prepare_seconds), train=duration(train_seconds))
+    grid.add_row(say(language, "demo_time"), f"{duration(prepare_seconds + train_seconds)} ({parts})")
     grid.add_row(say(language, "demo_settings"), "" if start.reasons else say(language, "demo_no_settings"))
     console.print(grid)
     for reason in start.reasons:

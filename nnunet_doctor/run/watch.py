@@ -1,0 +1,120 @@
+"""What is shown while a training runs: its output, unchanged, and where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.cells import chop_cells
+
+from nnunet_doctor import launch
+from nnunet_doctor.log.progress import Progress
+from nnunet_doctor.words import say
+
+DEFAULT_EPOCHS = 1000
+"""nnUNetTrainer.__init__, num_epochs."""
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as people say it: 42 s, 3 min 5 s, 2 h 10 min, 12 d 4 h."""
+    whole = round(seconds)
+    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
+    return f"{whole} s"
+
+
+@dataclass
+class Watch:
+    """Copies nnU-Net's output to the screen, unchanged, and says where the training is.
+
+    In a terminal one line stays below the output; elsewhere each epoch gets a line of its own. Both go to stderr.
+    """
+
+    language: str
+    folder: Path | None
+    trainer: str
+    progress: Progress = Progress()
+    seconds: list[float] = field(default_factory=list)
+    status: str = ""
+
+    def __post_init__(self) -> None:
+        """Find the streams."""
+        self._lines = launch.lines_of(self._line)
+        self._screen: Any = getattr(sys.stdout, "buffer", None)
+        self._live = sys.stderr.isatty() and sys.stdout.isatty()
+
+    def take(self, chunk: bytes) -> None:
+        """Show a piece of output."""
+        self._erase()
+        if self._screen is not None:
+            self._screen.write(chunk)
+            self._screen.flush()
+        self._lines(chunk)
+        if chunk.endswith(b"\n"):
+            self._draw()
+
+    def tell(self, sentence: str) -> None:
+        """Say something of the doctor's own."""
+        self._erase()
+        print(sentence, file=sys.stderr, flush=True)
+        self._draw()
+
+    def close(self) -> None:
+        """Take the status line away."""
+        self._erase()
+        self.status = ""
+
+    def _line(self, text: str) -> None:
+        after = self.progress.after(text)
+        if after.finished_epochs > self.progress.finished_epochs:
+            self.seconds = [*self.seconds[-9:], after.seconds or 0.0]
+            self.status = self._sentence(after)
+            if not self._live:
+                print(self.status, file=sys.stderr, flush=True)
+        self.progress = after
+
+    def _sentence(self, progress: Progress) -> str:
+        total = total_epochs(self.folder, self.trainer)
+        done = (progress.epoch or 0) + 1
+        each = statistics.median(self.seconds)
+        dice = ", ".join(f"{value:.3f}" for value in progress.pseudo_dice) or "-"
+        return say(
+            self.language,
+            "run_epoch",
+            epoch=done,
+            epochs=total,
+            seconds=f"{each:.1f}",
+            left=duration(max(0, total - done) * each),
+            train=progress.train_loss,
+            val=progress.val_loss,
+            dice=dice,
+        )
+
+    def _erase(self) -> None:
+        if self._live and self.status:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def _draw(self) -> None:
+        if self._live and self.status:
+            columns = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(chop_cells(self.status, columns)[0])
+            sys.stderr.flush()
+
+
+def total_epochs(folder: Path | None, trainer: str) -> int:
+    """Return the number of epochs: from debug.json, which nnU-Net writes before the first, else by the name."""
+    try:
+        found = json.loads(Path(folder or "", "debug.json").read_text(encoding="utf-8")).get("num_epochs")
+        return int(found)
+    except (OSError, ValueError, TypeError, AttributeError):
+        named = re.search(r"_(\d+)epochs?", trainer)
+        return int(named.group(1)) if named else DEFAULT_EPOCHS

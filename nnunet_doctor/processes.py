@@ -167,3 +167,13 @@ def is_alive(number: int) -> bool:
     import psutil
 
     return bool(psutil.pid_exists(number))
+
+
+def begun(number: int) -> float | None:
+    """Return when a process began, in seconds since 1970; None when there is no process of this number."""
+    import psutil
+
+    try:
+        return float(psutil.Process(number).create_time())
+    except psutil.Error:
+        return None

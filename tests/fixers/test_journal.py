@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 from planted import build, edit_json, edit_voxels, moved
 
+from nnunet_doctor import lock
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.fixers import journal as journal_module
-from nnunet_doctor.fixers import lock, steps
+from nnunet_doctor.fixers import steps
 from nnunet_doctor.fixers.command import fix
 from nnunet_doctor.fixers.journal import Journal
 from nnunet_doctor.fixers.steps import FOLDER, KEPT, STAGED, Rename, move
@@ -390,7 +391,7 @@ def test_two_runs_at_once(spoilt, tmp_path, snapshot) -> None:
     folder = copy_of(spoilt, tmp_path)
     (folder / FOLDER).mkdir()
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    own = lock._machine()
+    own = lock.machine()
     lock_file = folder / FOLDER / f"lock.{own}.{other.pid}"
     lock_file.touch()
     before = snapshot(folder)

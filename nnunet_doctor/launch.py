@@ -27,10 +27,17 @@ ENTRY_POINTS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: its exit status as a shell would give it (128 + n for signal n), and the seconds it took."""
+    """How a child ended.
+
+    Attributes:
+        code: Its exit status as a shell would give it: 128 + n for signal n.
+        seconds: The time it took.
+        interrupted: Whether it was told to end, by the user or by who ended the doctor.
+    """
 
     code: int
     seconds: float
+    interrupted: bool = False
 
     @property
     def signal_name(self) -> str | None:
@@ -65,6 +72,7 @@ def start(
     log: Path,
     take: Callable[[bytes], None] = lambda _chunk: None,
     on_interrupt: Callable[[], None] = lambda: None,
+    on_start: Callable[[int], None] = lambda _process: None,
 ) -> Ended:
     """Run a command in a process group of its own, with its output in a file.
 
@@ -77,6 +85,7 @@ def start(
         log: File that the output is written to, for as long as it can be.
         take: Called with every piece of output as it comes, in another thread. What it raises is dropped.
         on_interrupt: Called when the user's first interruption is passed on.
+        on_start: Called with the number of the child's process.
 
     Raises:
         OSError: The command cannot be started, or the log cannot be written.
@@ -101,10 +110,12 @@ def start(
                 take(chunk)
 
         previous: dict[int, Any] = {}
+        seen: list[int] = []
         below: set[Any] = set()
         reader = processes.drain(child, copy)
         try:
-            previous = _pass_signals_on(child, on_interrupt)
+            on_start(child.pid)
+            previous = _pass_signals_on(child, on_interrupt, seen)
             code = _wait(child, below)
             reader.join(SECONDS_FOR_LAST_WORDS)
         finally:
@@ -112,7 +123,7 @@ def start(
             reader.join(SECONDS_FOR_LAST_WORDS)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-    return Ended(128 - code if code < 0 else code, time.monotonic() - begun)
+    return Ended(128 - code if code < 0 else code, time.monotonic() - begun, interrupted=bool(seen))
 
 
 SECONDS_FOR_LAST_WORDS = 3.0
@@ -132,9 +143,19 @@ def _wait(child: subprocess.Popen[bytes], below: set[Any]) -> int:
     return code
 
 
-def _pass_signals_on(child: subprocess.Popen[bytes], on_interrupt: Callable[[], None]) -> dict[int, Any]:
-    """Forward signals to the group, but for those that are ignored (nohup); a second Ctrl-C ends it at once."""
-    seen: list[int] = []
+def _pass_signals_on(
+    child: subprocess.Popen[bytes], on_interrupt: Callable[[], None], seen: list[int]
+) -> dict[int, Any]:
+    """Forward signals to the group, but for those that are ignored (nohup); a second Ctrl-C ends it at once.
+
+    Args:
+        child: The child.
+        on_interrupt: Called at the first Ctrl-C.
+        seen: Takes the signals that come.
+
+    Returns:
+        The handlers that were there before, by signal.
+    """
 
     def forward(number: int, _frame: object) -> None:
         seen.append(number)

@@ -73,6 +73,28 @@ def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = ("bui
         chosen, current, diagnosis = step
 
 
+def with_fix_of(planned: Plan, shown: Check, facts: Facts, checks: Sequence[Check]) -> Plan | None:
+    """Add the first launch setting of a problem that a log has shown, although no fact foretold it.
+
+    Args:
+        planned: The plan under which the problem came up.
+        shown: The problem.
+        facts: The facts as they are without any setting.
+        checks: The checks to satisfy.
+
+    Returns:
+        None when no launch setting of the problem applies here and is not in the plan yet, or when each would make a
+        new blocking finding appear.
+    """
+    fixes = tuple(fix for fix in shown.fixes if fix.when is None or fix.when.holds(planned.facts).value)
+    chosen = {reason.setting: reason for reason in planned.reasons}
+    for fix in fixes:
+        step = _taking(Finding(shown, (), (), fixes), fix, facts, planned.facts, chosen, checks)
+        if step is not None and _blocking_ids(step[2]) <= _blocking_ids(planned.diagnosis):
+            return Plan(tuple(step[0].values()), *step[1:])
+    return None
+
+
 _Step = tuple[dict[str, Reason], Facts, Diagnosis]
 
 
@@ -84,21 +106,34 @@ def _next_step(
     checks: Sequence[Check],
     trusted: Collection[str],
 ) -> _Step | None:
-    blocking = {finding.check.id for finding in diagnosis.blocking}
+    blocking = _blocking_ids(diagnosis)
     for finding in diagnosis.findings:
         if finding.check.severity == "info" or finding.check.origin not in trusted:
             continue
         for fix in finding.fixes:
-            reasons = _reasons(finding, fix, facts, current, chosen)
-            if not reasons:
+            step = _taking(finding, fix, facts, current, chosen, checks)
+            if step is None:
                 continue
-            tried = {**chosen, **{reason.setting: reason for reason in reasons}}
-            then = overlay(facts, {name: reason.value for name, reason in tried.items()})
-            verdict = diagnose(then, checks)
-            helps = finding.is_blocking or finding.check.id not in verdict.ids
-            if helps and {item.check.id for item in verdict.blocking} <= blocking:
-                return tried, then, verdict
+            helps = finding.is_blocking or finding.check.id not in step[2].ids
+            if helps and _blocking_ids(step[2]) <= blocking:
+                return step
     return None
+
+
+def _blocking_ids(diagnosis: Diagnosis) -> set[str]:
+    return {finding.check.id for finding in diagnosis.blocking}
+
+
+def _taking(
+    finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason], checks: Sequence[Check]
+) -> _Step | None:
+    """Return what would be with the settings of a fix too; None when it may not, or need not, be applied."""
+    reasons = _reasons(finding, fix, facts, current, chosen)
+    if not reasons:
+        return None
+    tried = {**chosen, **{reason.setting: reason for reason in reasons}}
+    then = overlay(facts, {name: reason.value for name, reason in tried.items()})
+    return tried, then, diagnose(then, checks)
 
 
 def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason]) -> tuple[Reason, ...]:

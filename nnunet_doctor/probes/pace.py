@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ SECONDS = 20.0
 DEADLINE = 600.0
 """When a training that takes minutes for a single step has been seen enough of."""
 DRIFT = 0.15
-"""How far the mean of an epoch may lie from that of a few steps: data, clocks and neighbours change."""
+"""How far an epoch may lie from what a few of its steps foretell, beside chance: clocks and neighbours change."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,13 @@ def conclude(seen: Sequence[Mapping[str, Any]]) -> Pace | None:
     if sizes is None or not steps:
         return None
     validation = _times(seen, "validation_step") or [statistics.mean(steps) / 3]
-    train, rest = sizes["steps"], sizes["validation_steps"] * statistics.mean(validation)
-    halves = _halves(steps)
-    low, high = (half * train + rest for half in halves)
+    train, rest = sizes["steps"] * statistics.mean(steps), sizes["validation_steps"] * statistics.mean(validation)
+    doubt = DRIFT + 2 * _error_of_mean(steps)
     return Pace(
         epochs=sizes["epochs"],
-        epoch_seconds=statistics.mean(steps) * train + rest,
-        low=low * (1 - DRIFT),
-        high=high * (1 + DRIFT),
+        epoch_seconds=train + rest,
+        low=(train + rest) / (1 + doubt),
+        high=(train + rest) * (1 + doubt),
     )
 
 
@@ -104,8 +104,8 @@ def _times(seen: Sequence[Mapping[str, Any]], name: str) -> list[float]:
     return warm or [item[name] for item in seen if name in item]
 
 
-def _halves(times: Sequence[float]) -> tuple[float, float]:
-    """Return the means of the faster and of the slower half."""
-    ordered = sorted(times)
-    middle = max(1, len(ordered) // 2)
-    return statistics.mean(ordered[:middle]), statistics.mean(ordered[-middle:])
+def _error_of_mean(times: Sequence[float]) -> float:
+    """Return the standard error of the mean, as a share of it; 0.5 where a single time tells nothing of it."""
+    if len(times) < 2:
+        return 0.5
+    return statistics.stdev(times) / statistics.mean(times) / math.sqrt(len(times))

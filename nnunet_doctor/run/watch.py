@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import statistics
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,13 @@ from rich.cells import chop_cells
 
 from nnunet_doctor import launch
 from nnunet_doctor.log.progress import Progress
+from nnunet_doctor.run.plot import HEIGHT, WIDTH, Epoch, draw
 from nnunet_doctor.words import say
 
 DEFAULT_EPOCHS = 1000
 """nnUNetTrainer.__init__, num_epochs."""
+
+MOST_EPOCHS_DRAWN = 400
 
 
 def duration(seconds: float) -> str:
@@ -35,14 +40,17 @@ def duration(seconds: float) -> str:
 class Watch:
     """Copies nnU-Net's output to the screen, unchanged, and says where the training is.
 
-    In a terminal one line stays below the output; elsewhere each epoch gets a line of its own. Both go to stderr.
+    In a terminal a line, or a plot, stays below the output; elsewhere each epoch gets a line of its own. Both go to
+    stderr.
     """
 
     language: str
     folder: Path | None
     trainer: str
+    plots: bool = False
     progress: Progress = Progress()
     seconds: list[float] = field(default_factory=list)
+    epochs: list[Epoch] = field(default_factory=list)
     status: str = ""
 
     def __post_init__(self) -> None:
@@ -50,36 +58,58 @@ class Watch:
         self._lines = launch.lines_of(self._line)
         self._screen: Any = getattr(sys.stdout, "buffer", None)
         self._live = sys.stderr.isatty() and sys.stdout.isatty()
+        self._drawn = 0
+        self._turn = threading.RLock()
 
     def take(self, chunk: bytes) -> None:
         """Show a piece of output."""
-        self._erase()
-        if self._screen is not None:
-            self._screen.write(chunk)
-            self._screen.flush()
-        self._lines(chunk)
-        if chunk.endswith(b"\n"):
-            self._draw()
+        with self._turn:
+            self._erase()
+            if self._screen is not None:
+                self._screen.write(chunk)
+                self._screen.flush()
+            self._lines(chunk)
+            if chunk.endswith(b"\n"):
+                self._draw()
 
     def tell(self, sentence: str) -> None:
         """Say something of the doctor's own."""
-        self._erase()
-        print(sentence, file=sys.stderr, flush=True)
-        self._draw()
+        with self._turn:
+            self._erase()
+            print(sentence, file=sys.stderr, flush=True)
+            self._draw()
 
     def close(self) -> None:
-        """Take the status line away."""
-        self._erase()
-        self.status = ""
+        """Take the status away; a plot is left standing."""
+        with self._turn:
+            self._erase()
+            if self._live and self.plots and self.epochs:
+                print(self._plot(), file=sys.stderr, flush=True)
+            self.status = ""
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """Typical time of the last epochs; None before the first has ended."""
+        return statistics.median(self.seconds) if self.seconds else None
 
     def _line(self, text: str) -> None:
         after = self.progress.after(text)
         if after.finished_epochs > self.progress.finished_epochs:
             self.seconds = [*self.seconds[-9:], after.seconds or 0.0]
             self.status = self._sentence(after)
+            self._note(after)
             if not self._live:
                 print(self.status, file=sys.stderr, flush=True)
         self.progress = after
+
+    def _note(self, progress: Progress) -> None:
+        """Keep what is drawn: every epoch of a short training, and ever fewer of a long one."""
+        known = [value for value in progress.pseudo_dice if value == value]  # noqa: PLR0124 - nan
+        dice = statistics.mean(known) if known else math.nan
+        losses = [math.nan if value is None else value for value in (progress.train_loss, progress.val_loss)]
+        self.epochs.append(Epoch(progress.epoch or 0, losses[0], losses[1], dice))
+        if len(self.epochs) > MOST_EPOCHS_DRAWN:
+            del self.epochs[1:-1:2]
 
     def _sentence(self, progress: Progress) -> str:
         total = total_epochs(self.folder, self.trainer)
@@ -98,16 +128,27 @@ class Watch:
             dice=dice,
         )
 
+    def _plot(self) -> str:
+        ascii_only = (sys.stderr.encoding or "").lower().replace("-", "") not in ("utf8", "cp65001")
+        width = min(WIDTH, shutil.get_terminal_size().columns - 1)
+        return draw(self.epochs, width, ascii_only=ascii_only)
+
     def _erase(self) -> None:
-        if self._live and self.status:
-            sys.stderr.write("\r\x1b[K")
+        if self._drawn:
+            up = f"\x1b[{self._drawn - 1}A" if self._drawn > 1 else ""
+            sys.stderr.write(f"\r{up}\x1b[J")
             sys.stderr.flush()
+            self._drawn = 0
 
     def _draw(self) -> None:
         if self._live and self.status:
             columns = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(chop_cells(self.status, columns)[0])
+            lines = [chop_cells(self.status, columns)[0]]
+            if self.plots and shutil.get_terminal_size().lines > 2 * HEIGHT:
+                lines = [*self._plot().splitlines(), *lines]
+            sys.stderr.write("\n".join(lines))
             sys.stderr.flush()
+            self._drawn = len(lines)
 
 
 def total_epochs(folder: Path | None, trainer: str) -> int:

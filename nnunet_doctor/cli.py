@@ -298,6 +298,20 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     doctor.add_argument("--dry-run", action="store_true", help="show everything, start nothing")
     doctor.add_argument("--deep", action="store_true", help="try out first what the training does on this machine")
     doctor.add_argument(
+        "--prepare", action="store_true", help="plan and preprocess first where that is missing or out of date"
+    )
+    doctor.add_argument("--yes", action="store_true", help="let --prepare replace plans and preprocessed cases")
+    doctor.add_argument(
+        "--estimate", action="store_true", help="time a few real iterations first; always done for the CPU"
+    )
+    doctor.add_argument(
+        "--no-retry", dest="retries", action="store_false", help="leave a training that failed as it is"
+    )
+    doctor.add_argument("--plot", dest="plots", action="store_true", help="draw losses and Dice below the output")
+    doctor.add_argument(
+        "--stall-timeout", metavar="SECONDS", type=_seconds, help="end a training without any sign of life for so long"
+    )
+    doctor.add_argument(
         "--force", metavar="ID", action="append", default=[], help="start in spite of this finding; repeatable"
     )
     doctor.add_argument("--overwrite", action="store_true", help="let a finished or resumable training be overwritten")
@@ -477,12 +491,10 @@ def _print_json(text: str) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from nnunet_doctor import examination
-    from nnunet_doctor.run.command import prepare, show
-    from nnunet_doctor.run.go import go
+    from nnunet_doctor.run.go import Manner
+    from nnunet_doctor.run.session import Wishes, run
     from nnunet_doctor.when import nearest
-    from nnunet_doctor.words import say
 
-    language = _language(options)
     checks = examination.load_checks(options.checks)
     for id in options.force:
         ids = {check.id for check in checks}
@@ -501,18 +513,18 @@ def _run(options: argparse.Namespace) -> int:
         pretrained=options.pretrained,
         overwrites=options.overwrite,
     )
-    context = _context(options, request)
-    facts = examination.look_at(context)
-    result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
-    start = prepare(result, request, options.flags, options.force)
-    show(start, language, sys.stdout)
-    sys.stdout.flush()
-    if start.blocked_by:
-        return 1
-    if options.dry_run:
-        print(say(language, "run_dry"), file=sys.stderr)
-        return 0
-    return go(start, request, context.environ, language).code
+    wishes = Wishes(
+        flags=options.flags,
+        force=options.force,
+        only_shows=options.dry_run,
+        prepares=options.prepare,
+        yes=options.yes,
+        estimates=options.estimate,
+        retries=options.retries,
+        trusts_packs=options.trust_packs,
+        manner=Manner(_language(options), options.plots, options.stall_timeout),
+    )
+    return run(_context(options, request), checks, wishes, sys.stdout)
 
 
 def _fix(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start, prepare, show
-from nnunet_doctor.run.go import go
+from nnunet_doctor.run.go import Manner, go
 from nnunet_doctor.run.watch import duration
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.words import say
@@ -87,7 +87,7 @@ def demo(context: Context, checks: Sequence[Check], folder: Path | None, languag
     out.flush()
     if start.blocked_by:
         return 1
-    ended = go(start, request, environ, language)
+    ended = go(start, request, environ, Manner(language))
     if ended.code == 0:
         _summary(start, prepared.seconds, ended.seconds, language, out)
     return ended.code

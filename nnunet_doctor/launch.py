@@ -21,6 +21,7 @@ ENTRY_POINTS = {
     "nnUNetv2_plan_and_preprocess": (
         "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:plan_and_preprocess_entry"
     ),
+    "nnUNetv2_preprocess": "nnunetv2.experiment_planning.plan_and_preprocess_entrypoints:preprocess_entry",
 }
 """Console scripts of nnunetv2 (entry points of its distribution) that the doctor starts."""
 

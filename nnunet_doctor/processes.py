@@ -177,3 +177,24 @@ def begun(number: int) -> float | None:
         return float(psutil.Process(number).create_time())
     except psutil.Error:
         return None
+
+
+def end_tree(number: int) -> None:
+    """End a process and all below it; those that do not listen are killed after a few seconds."""
+    import psutil
+
+    try:
+        main = psutil.Process(number)
+        tree = [main, *main.children(recursive=True)]
+    except psutil.Error:
+        return
+    for process in tree:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(tree, timeout=SECONDS_TO_END)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+SECONDS_TO_END = 5.0

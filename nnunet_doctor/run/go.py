@@ -1,56 +1,160 @@
-"""The training itself: started, watched to its end."""
+"""The training itself: started, watched to its end, and started again where a setting mends what ended it."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from nnunet_doctor import launch
+from nnunet_doctor import launch, processes
 from nnunet_doctor.errors import UserError
+from nnunet_doctor.probes.running import sample
 from nnunet_doctor.request import Request
-from nnunet_doctor.run.command import Start
+from nnunet_doctor.run import folds
+from nnunet_doctor.run.command import Start, show
+from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
+from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.watch import Watch, duration
 from nnunet_doctor.words import say
 
 
-def go(start: Start, request: Request, environ: Mapping[str, str], language: str) -> launch.Ended:
-    """Start the training and watch it to its end; the exit code is nnU-Net's own."""
+class Manner(NamedTuple):
+    """How a training is watched.
+
+    Attributes:
+        language: Language of the doctor's sentences.
+        plots: Whether losses and Dice are drawn below the output.
+        stall_timeout: Seconds without any sign of life after which the training is ended; None for never.
+    """
+
+    language: str
+    plots: bool = False
+    stall_timeout: float | None = None
+
+
+def go(
+    start: Start, request: Request, environ: Mapping[str, str], manner: Manner, recovery: Recovery | None = None
+) -> launch.Ended:
+    """Start the training and watch it to its end; the exit code is nnU-Net's own.
+
+    Args:
+        start: What to start.
+        request: What the user means to do.
+        environ: Environment that the training inherits.
+        manner: How to watch.
+        recovery: How to go on after a failure that a setting mends; None for not at all.
+
+    Raises:
+        UserError: Another run of the same fold is at work, the training cannot be started, or what is to be
+            overwritten cannot be moved aside.
+    """
     known = start.facts["training.folder"]
-    folder = Path(known) if isinstance(known, str) else None
-    log = log_path(folder)
-    watch = Watch(language, folder, request.trainer)
-    watch.tell(say(language, "run_log", path=log))
+    fold = Path(known) if isinstance(known, str) else None
+    with folds.held(fold) if fold else contextlib.nullcontext():
+        if fold and request.overwrites and not (request.continues or request.validates):
+            aside = folds.move_aside(fold)
+            if aside:
+                _tell(say(manner.language, "run_moved_aside", path=aside))
+        while True:
+            ended, log = _once(start, request, fold, environ, manner)
+            again = None
+            if ended.code and not ended.interrupted and recovery:
+                again = recovery.after(log, request, fold)
+            if again is None:
+                break
+            start, request = again
+            _announce(recovery, start, manner.language)
+    if recovery and recovery.tried:
+        _tell(_history(recovery, ended, manner.language))
+    return ended
+
+
+def _once(
+    start: Start, request: Request, fold: Path | None, environ: Mapping[str, str], manner: Manner
+) -> tuple[launch.Ended, Path]:
+    log = log_path(fold)
+    watch = Watch(manner.language, fold, request.trainer, manner.plots)
+    guard = Guard(time.monotonic())
+    child: list[int] = []
+    watch.tell(say(manner.language, "run_log", path=log))
+
+    def take(chunk: bytes) -> None:
+        guard.heard(time.monotonic())
+        watch.take(chunk)
+
+    def look() -> None:
+        guard.epoch_seconds = watch.epoch_seconds
+        now = time.monotonic()
+        usage = sample(child[0], fold, gpus=start.facts["training.device"] == "cuda")
+        for item in guard.look(usage, now):
+            watch.tell(say(manner.language, item.key, id=item.check, **item.values))
+        if manner.stall_timeout is not None and guard.silent_for(now) >= manner.stall_timeout:
+            watch.tell(say(manner.language, "run_stall_ends", minutes=round(guard.silent_for(now) / 60)))
+            processes.end_tree(child[0])
+
     try:
-        ended = launch.start(
-            start.command,
-            {**environ, **start.env},
-            log,
-            watch.take,
-            on_interrupt=lambda: watch.tell(say(language, "run_interrupted")),
-        )
+        with every(SECONDS_BETWEEN_LOOKS, look):
+            ended = launch.start(
+                start.command,
+                {**environ, **start.env},
+                log,
+                take,
+                on_interrupt=lambda: watch.tell(say(manner.language, "run_interrupted")),
+                on_start=child.append,
+            )
     except OSError as error:
         raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
+    _tell(_verdict(ended, log, manner.language))
+    return ended, log
+
+
+def _tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _verdict(ended: launch.Ended, log: Path, language: str) -> str:
     took = duration(ended.seconds)
     if ended.code == 0:
-        watch.tell(say(language, "run_ended", time=took))
-    elif ended.signal_name:
-        watch.tell(say(language, "run_killed", signal=ended.signal_name, time=took, path=log))
-    else:
-        watch.tell(say(language, "run_failed", code=ended.code, time=took, path=log))
-    return ended
+        return say(language, "run_ended", time=took)
+    if ended.signal_name:
+        return say(language, "run_killed", signal=ended.signal_name, time=took, path=log)
+    return say(language, "run_failed", code=ended.code, time=took, path=log)
+
+
+def _announce(recovery: Recovery | None, start: Start, language: str) -> None:
+    """Say what is tried next, with the command."""
+    if recovery is not None:
+        last = recovery.tried[-1]
+        key = "run_again_continues" if last.continues else "run_again"
+        _tell(say(language, key, id=last.cause, settings=", ".join(last.settings)))
+        show(start, language, sys.stdout)
+        sys.stdout.flush()
+
+
+def _history(recovery: Recovery, ended: launch.Ended, language: str) -> str:
+    """List all that was tried, in the order of time."""
+    steps = "; ".join(f"{item.cause}: {', '.join(item.settings)}" for item in recovery.tried)
+    return say(language, "run_tried_well" if ended.code == 0 else "run_tried_in_vain", steps=steps)
 
 
 def log_path(folder: Path | None) -> Path:
     """Name a new file for output: beside the training's own files or, failing that, in the temporary folder."""
-    name = f"nnunet_doctor_{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
-    if folder is not None:
+    stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+    for number in range(1, 100):
+        name = f"nnunet_doctor_{stamp}{f'_{number}' if number > 1 else ''}.log"
+        if folder is None:
+            break
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).touch()
+            (folder / name).touch(exist_ok=False)
             return folder / name
+        except FileExistsError:
+            continue
         except OSError:
-            pass
-    return Path(tempfile.gettempdir(), name)
+            break
+    return Path(tempfile.gettempdir(), f"nnunet_doctor_{stamp}.log")

@@ -1,0 +1,83 @@
+"""One use of the command ``run``, from the first look to the exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import IO, NamedTuple
+
+from nnunet_doctor import examination
+from nnunet_doctor.check import Check
+from nnunet_doctor.examination import Examination
+from nnunet_doctor.probes.base import Context
+from nnunet_doctor.request import Request
+from nnunet_doctor.run.command import Start, prepare, show
+from nnunet_doctor.run.estimate import estimate
+from nnunet_doctor.run.go import Manner, go
+from nnunet_doctor.run.preprocess import prepare_data
+from nnunet_doctor.run.recover import Recovery, cause_in
+from nnunet_doctor.words import say
+
+BLOCKED = 1
+
+
+class Wishes(NamedTuple):
+    """What the user wants beyond the training itself.
+
+    Attributes:
+        flags: Options of nnUNetv2_train that are only passed on.
+        force: Ids of findings to start in spite of.
+        only_shows: Whether nothing is started.
+        prepares: Whether what is not preprocessed is, first.
+        yes: Whether that may replace what is there.
+        estimates: Whether a few iterations are timed first; they are anyway on the CPU.
+        retries: Whether a training that failed is started again where a setting mends that.
+        trusts_packs: Whether checks that are not built in choose settings too.
+        manner: How the training is watched.
+    """
+
+    flags: Sequence[str]
+    force: Sequence[str]
+    only_shows: bool
+    prepares: bool
+    yes: bool
+    estimates: bool
+    retries: bool
+    trusts_packs: bool
+    manner: Manner
+
+
+def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str]) -> int:
+    """Look, plan, show, and start unless something blocks it; return the exit code of section 6 of the contract.
+
+    Raises:
+        UserError: What the user asks cannot be done.
+    """
+    request, language = context.request, wishes.manner.language
+
+    def examine(request: Request) -> Examination:
+        facts = examination.look_at(dataclasses.replace(context, request=request))
+        return examination.conclude(facts, checks, trust_packs=wishes.trusts_packs)
+
+    def put_together(found: Examination, request: Request) -> Start:
+        return prepare(found, request, wishes.flags, wishes.force)
+
+    found = examine(request)
+    if wishes.prepares and not wishes.only_shows:
+        code = prepare_data(found, request, context.environ, language, yes=wishes.yes)
+        if code:
+            return code
+        found = found if code is None else examine(request)
+    start = put_together(found, request)
+    show(start, language, out)
+    out.flush()
+    if start.blocked_by:
+        return BLOCKED
+    if wishes.only_shows:
+        print(say(language, "run_dry"), file=sys.stderr)
+        return 0
+    if wishes.estimates or (start.facts["training.device"] == "cpu" and not context.quick):
+        estimate(start, request, context.environ, language)
+    recovery = Recovery(cause_in(checks), examine, put_together, checks) if wishes.retries else None
+    return go(start, request, context.environ, wishes.manner, recovery).code

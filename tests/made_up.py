@@ -24,6 +24,15 @@ def run_training_entry():
     options = parser.parse_args()
     print("ARGUMENTS", " ".join(sys.argv[1:]))
     print("COMPILE", os.environ.get("nnUNet_compile"), "WORKERS", os.environ.get("nnUNet_n_proc_DA"))
+    fold = os.path.join(os.environ["nnUNet_results"], "Dataset010_Colon",
+        f"{options.tr}__{options.p}__{options.configuration}", f"fold_{options.fold}")
+    if os.environ.get("FAKE_CHECKPOINT"):
+        os.makedirs(fold, exist_ok=True)
+        open(os.path.join(fold, os.environ["FAKE_CHECKPOINT"]), "w").close()
+    cure, _, value = os.environ.get("FAKE_CURE", "").partition("=")
+    if os.environ.get("FAKE_FAILURE") and os.environ.get(cure) != value:
+        print("Traceback (most recent call last):\\n" + os.environ["FAKE_FAILURE"])
+        sys.exit(1)
     for epoch in range(2):
         print(f"2026-11-22 06:56:26.644563: Epoch {epoch} ")
         print("2026-11-22 06:56:27.0: train_loss -0.5 ")
@@ -34,6 +43,26 @@ def run_training_entry():
         print("SLEEPING", flush=True)
         time.sleep(float(os.environ["FAKE_SLEEP"]))
     sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
+"""
+
+PREPARING = """
+import os, sys
+
+def plan_and_preprocess_entry():
+    print("PREPARING", *sys.argv[1:])
+    folder = os.path.join(os.environ["nnUNet_preprocessed"], "Dataset010_Colon")
+    os.makedirs(os.path.join(folder, "nnUNetPlans_2d"), exist_ok=True)
+    with open(os.path.join(folder, "nnUNetPlans.json"), "w") as file:
+        file.write('{"configurations": {"2d": {"patch_size": [56, 48], "batch_size": 2, "data_identifier": "nnUNetPlans_2d"}}}')
+    with open(os.path.join(folder, "dataset.json"), "w") as file:
+        file.write(open(os.path.join(os.environ["nnUNet_raw"], "Dataset010_Colon", "dataset.json")).read())
+    for case in range(6):
+        for ending in (".b2nd", "_seg.b2nd", ".pkl"):
+            open(os.path.join(folder, "nnUNetPlans_2d", f"colon_{case:03d}{ending}"), "w").close()
+    sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
+
+def preprocess_entry():
+    plan_and_preprocess_entry()
 """
 
 TORCH = """
@@ -121,6 +150,9 @@ def make_installation(tmp_path: Path) -> Installation:
     write(site / "nnunetv2" / "__init__.py", "")
     write(site / "nnunetv2" / "run" / "__init__.py", "")
     write(site / "nnunetv2" / "run" / "run_training.py", TRAINING)
+    planning = site / "nnunetv2" / "experiment_planning"
+    write(planning / "__init__.py", "")
+    write(planning / "plan_and_preprocess_entrypoints.py", PREPARING)
     distribution(site, "nnunetv2", "2.8.1", "torch!=2.9.*,>=2.1.2", python=">=3.10")
     dataset_json = {
         "channel_names": {"0": "CT"},

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,3 +214,82 @@ def test_a_dataset_given_as_a_folder_is_handed_over_by_name(installation: Instal
 
     assert done.returncode == 0, done.stdout
     assert " Dataset010_Colon 2d 0 " in done.stdout.splitlines()[-1]
+
+
+def test_what_is_overwritten_is_moved_aside(installation: Installation) -> None:
+    """--overwrite keeps every byte of the old fold, under a name that nnU-Net does not take for a fold, and says where."""
+    old = installation.path(*FOLD, "checkpoint_final.pth")
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"weeks of work")
+    done = installation.doctor(*RUN, "--overwrite")
+    (aside,) = [path for path in old.parent.parent.iterdir() if path.name.startswith("before_")]
+
+    assert done.returncode == 0, done.stderr
+    assert (aside / "checkpoint_final.pth").read_bytes() == b"weeks of work"
+    assert str(aside) in done.stderr
+    assert not old.exists()
+
+
+def test_a_second_run_of_the_same_fold_is_refused(installation: Installation) -> None:
+    """While one run is at work in a fold, another one of it exits with 1 and starts nothing; one of another fold starts."""
+    first = subprocess.Popen(
+        [sys.executable, "-m", "nnunet_doctor", *RUN],
+        cwd=installation.base,
+        env={**installation.environ, "FAKE_SLEEP": "60"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        encoding="utf-8",
+    )
+    for line in first.stdout:
+        if "SLEEPING" in line:
+            break
+    second = installation.doctor(*RUN)
+    other = installation.doctor("run", "10", "2d", "1")
+    first.send_signal(signal.SIGTERM)
+    first.communicate()
+
+    assert second.returncode == 1
+    assert "another run of this fold is at work" in second.stderr
+    assert "ARGUMENTS" not in second.stdout
+    assert other.returncode == 0
+    assert installation.doctor(*RUN).returncode == 0
+
+
+def test_prepare_makes_what_is_missing_and_trains(installation: Installation) -> None:
+    """--prepare plans and preprocesses with safe numbers of processes, and then the training runs; without it, it is blocked."""
+    shutil.rmtree(installation.path("preprocessed", "Dataset010_Colon"))
+    blocked = installation.doctor(*RUN)
+    done = installation.doctor(*RUN, "--prepare")
+
+    assert blocked.returncode == 1
+    assert "not-preprocessed" in blocked.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"PREPARING -d 10 -c 2d -npfp \d -np \d\n", done.stdout)
+    assert "ARGUMENTS 10 2d 0" in done.stdout
+
+
+def test_prepare_that_fails_ends_the_run(installation: Installation) -> None:
+    """The exit code is that of planning and preprocessing, and no training is started."""
+    shutil.rmtree(installation.path("preprocessed", "Dataset010_Colon"))
+    done = installation.doctor(*RUN, "--prepare", FAKE_EXIT="5")
+
+    assert done.returncode == 5
+    assert "ARGUMENTS" not in done.stdout
+
+
+def test_prepare_asks_before_it_replaces(installation: Installation) -> None:
+    """Where nobody can answer, preprocessed data of an outgrown dataset stay as they are; --yes lets them be made anew."""
+    raw = installation.path("raw", "Dataset010_Colon", "dataset.json")
+    raw.write_text(raw.read_text(encoding="utf-8").replace('"numTraining": 6', '"numTraining": 9'), encoding="utf-8")
+    plans = installation.path("preprocessed", "Dataset010_Colon", "nnUNetPlans.json")
+    before = plans.read_bytes()
+    asked = installation.doctor(*RUN, "--prepare")
+    kept = plans.read_bytes()
+    told = installation.doctor(*RUN, "--prepare", "--yes")
+
+    assert asked.returncode == 2
+    assert str(plans) in asked.stderr
+    assert kept == before
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "PREPARING -d 10 -c 2d" in told.stdout
+    assert "--clean" in told.stdout

@@ -17,12 +17,16 @@ CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best
 """What a training can be continued from, in the order that nnU-Net takes them (run_training.maybe_load_checkpoint)."""
 
 
+class BusyError(Exception):
+    """Another run of the fold is at work; the message says which."""
+
+
 @contextlib.contextmanager
 def held(fold: Path) -> Iterator[None]:
     """Keep other runs of this fold out.
 
     Raises:
-        UserError: Another run is at work there.
+        BusyError: Another run is at work there.
     """
     own = fold.parent / OWN / fold.name
     with contextlib.ExitStack() as stack:
@@ -30,7 +34,7 @@ def held(fold: Path) -> Iterator[None]:
             own.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock.locked(own))
         except lock.HeldError as other:
-            raise UserError(
+            raise BusyError(
                 f"another run of this fold is at work: process {other.process} on {other.machine}; "
                 f"if that is not so, delete {other.file}"
             ) from None

@@ -49,8 +49,8 @@ def go(
         recovery: How to go on after a failure that a setting mends; None for not at all.
 
     Raises:
-        UserError: Another run of the same fold is at work, the training cannot be started, or what is to be
-            overwritten cannot be moved aside.
+        BusyError: Another run of the same fold is at work.
+        UserError: The training cannot be started, or what is to be overwritten cannot be moved aside.
     """
     known = start.facts["training.folder"]
     fold = Path(known) if isinstance(known, str) else None

@@ -14,6 +14,7 @@ from nnunet_doctor.probes.base import Context
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start, prepare, show
 from nnunet_doctor.run.estimate import estimate
+from nnunet_doctor.run.folds import BusyError
 from nnunet_doctor.run.go import Manner, go
 from nnunet_doctor.run.preprocess import prepare_data
 from nnunet_doctor.run.recover import Recovery, cause_in
@@ -80,4 +81,8 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
     if wishes.estimates or (start.facts["training.device"] == "cpu" and not context.quick):
         estimate(start, request, context.environ, language)
     recovery = Recovery(cause_in(checks), examine, put_together, checks) if wishes.retries else None
-    return go(start, request, context.environ, wishes.manner, recovery).code
+    try:
+        return go(start, request, context.environ, wishes.manner, recovery).code
+    except BusyError as busy:
+        print(f"nnunet-doctor: {busy}", file=sys.stderr)
+        return BLOCKED

@@ -115,6 +115,8 @@ def _next_step(
             if step is None:
                 continue
             helps = finding.is_blocking or finding.check.id not in step[2].ids
+            # a setting against a mere consequence is for nothing, and would stay in the user's advice
+            helps = helps and (finding.explained_by is None or finding.explained_by not in step[2].ids)
             if helps and _blocking_ids(step[2]) <= blocking:
                 return step
     return None

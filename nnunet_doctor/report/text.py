@@ -200,8 +200,9 @@ def _print_summary(report: Report, console: Console, language: str) -> None:
         _marked(console, "ok", "bold green", say(language, "all_well"))
     elif report.verdict == "ok":
         _marked(console, "ok", "bold green", say(language, "no_problem"))
-    if report.findings:
-        print_block(console, say(language, "more", id=report.findings[0].id), indent=0, style="dim")
+    first = next((finding.id for finding in report.findings if finding.explained_by is None), None)
+    if first is not None:
+        print_block(console, say(language, "more", id=first), indent=0, style="dim")
 
 
 def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:

@@ -152,7 +152,7 @@ def test_when_the_doctor_is_killed_the_training_ends_too(fresh: Prepared) -> Non
     lines_until(doctor, r": Epoch 1")
     below = family(doctor)
     doctor.kill()
-    doctor.wait()
+    doctor.communicate()
     until = time.monotonic() + 90
     while time.monotonic() < until and any(not gone(item.pid, 0.1) for item in below):
         time.sleep(0.5)

@@ -24,6 +24,21 @@ LANGUAGES = ("en", "zh")
 EXPECTATIONS = ("fires", "silent", "unknown")
 LOG_EXPECTATIONS = ("cause", "consequence", "nothing")
 
+INSTALLING = (
+    "python.installs_with",
+    "python.externally_managed",
+    "python.executable",
+    "python.prefix",
+    "python.environment",
+    "python.venv_module",
+    "python.uv",
+    "python.conda",
+    "python.from_conda",
+    "torch.release",
+    "nnunet.origin",
+)
+"""Facts that decide how a command that installs packages is shown."""
+
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+\.[a-z0-9_]+|python)\}")
 
@@ -164,6 +179,7 @@ class Check(NamedTuple):
             words += (*fix.text.values(), *fix.command, *fix.env.values(), *fix.args)
             if fix.command or fix.env:
                 names.add("platform.shell")
+            names.update(INSTALLING if fix.command else ())
             for name in (*fix.env, *parse_options(fix.args)):
                 names |= {setting_of(name).fact, "nnunet.behaves_as"}
         return frozenset(names.union(*map(placeholders, words)))

@@ -20,13 +20,15 @@ from nnunet_doctor.request import DEVICES, Request
 if TYPE_CHECKING:
     from nnunet_doctor.facts import Facts
     from nnunet_doctor.probes.base import Context, RawLook
+    from nnunet_doctor.report.record import Report
 
 WRONG_USE = 2
 INTERRUPTED = 130
 
 EPILOG = """\
 exit codes of check: 0 nothing at or above --fail-on, 1 a problem, 2 wrong use, 3 nothing found but a check of that
-level could not be decided, 130 interrupted. run: 1 blocked before the start, 2 wrong use, else nnU-Net's own code."""
+level could not be decided, 130 interrupted. run: 1 blocked before the start, 2 wrong use, else nnU-Net's own code.
+diagnose: 0 no failure in the log, 1 its cause is recognised, 2 wrong use, 3 a failure that is not recognised."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -112,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     _check_arguments(_add(commands, "check", _check, "look at everything and report problems with their fixes"))
     _run_arguments(_add(commands, "run", _run, "start nnUNetv2_train with settings that are proven safe here"))
+    _diagnose_arguments(_add(commands, "diagnose", _diagnose, "say from its log what ended a run, and how to mend it"))
     _fix_arguments(_add(commands, "fix", _fix, "show what can be mended in a raw dataset; mend it, or take it back"))
     _demo_arguments(
         _add(commands, "demo", _demo, "a tiny dataset in a folder of its own: check, prepare, train, for real")
@@ -134,7 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     test = _add(inner, "test", _checks_test, "validate check files and run their examples")
     test.add_argument("path", metavar="PATH", type=Path, help="a check file, an area folder, or a folder of areas")
     schema = _add(commands, "schema", _schema, "print the JSON Schema of a format")
-    schema.add_argument("name", metavar="NAME", choices=("report", "facts"), help="report or facts")
+    schema.add_argument(
+        "name", metavar="NAME", choices=("report", "diagnosis", "facts"), help="report, diagnosis or facts"
+    )
     return parser
 
 
@@ -237,7 +242,10 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave these out; repeatable, or separated by commas",
     )
     parser.add_argument(
-        "--format", choices=("text", "json"), default="text", help="form of the report on standard output"
+        "--format",
+        choices=("text", "json", "sarif", "junit", "github", "markdown"),
+        default="text",
+        help="form of the report on standard output",
     )
     parser.add_argument(
         "--report",
@@ -245,7 +253,7 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="write the report there too, in the form of the suffix: .txt, .json, .svg; repeatable",
+        help="write the report there too, as the suffix says: .txt, .json, .sarif, .xml (JUnit), .md, .svg; repeatable",
     )
     parser.add_argument(
         "--fail-on",
@@ -266,6 +274,19 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write to a file, as UTF-8, instead of standard output"
     )
+
+
+def _diagnose_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "log",
+        metavar="LOG",
+        nargs="+",
+        help="log of a run, all its files (job.out job.err), a folder of results, or - for standard input",
+    )
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="form of what is said")
+    parser.add_argument("--follow", action="store_true", help="watch a log that grows, until the run ends or Ctrl-C")
+    parser.add_argument("--here", action="store_true", help="the log is of this machine; what is known of it counts")
+    _common(parser)
 
 
 def _fix_arguments(parser: argparse.ArgumentParser) -> None:
@@ -421,9 +442,7 @@ def _words(values: Sequence[str]) -> list[str]:
 
 
 def _check(options: argparse.Namespace) -> int:
-    for path in options.report:
-        if path.suffix not in (".txt", ".json", ".svg"):
-            raise UserError(f"--report {path}: the suffix is one of .txt, .json and .svg")
+    _refuse_unknown_suffixes(options.report)
     if options.facts and (options.python or options.quick or options.deep or options.predict_input):
         raise UserError(
             "--facts examines a recorded machine; --python, --quick, --deep and --predict-input look at this one"
@@ -443,15 +462,18 @@ def _check(options: argparse.Namespace) -> int:
     facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
     report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
+    shell = record.shell_of(facts)
     for path in options.report:
-        _write(path, _rendered(report, path.suffix[1:], language, record.shell_of(facts)))
+        _write(path, _rendered(path.suffix, report, language, facts))
     try:
         if options.format == "json":
             _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
-        else:
+        elif options.format == "text":
             from nnunet_doctor.report.text import console_for, print_report
 
-            print_report(report, console_for(sys.stdout), language, record.shell_of(facts))
+            print_report(report, console_for(sys.stdout), language, shell)
+        else:
+            sys.stdout.write(_rendered(options.format, report, language, facts))
         sys.stdout.flush()
     except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
         _forget_output()
@@ -460,18 +482,26 @@ def _check(options: argparse.Namespace) -> int:
     return report.exit_code(options.fail_on)
 
 
-def _rendered(report: Any, form: str, language: str, shell: str) -> str:
-    from nnunet_doctor.report import record, text
+def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
+    """Tell a wrong --report before anything is looked at."""
+    if paths:
+        from nnunet_doctor.report.forms import FORMS, form_of
 
-    if form == "json":
-        return record.to_json(report, ascii_only=False) + "\n"
-    if form == "svg":
-        return text.to_svg(report, language, shell)
-    import io
+        for path in paths:
+            if form_of(path.suffix) is None:
+                suffixes = ", ".join(suffix for form in FORMS.values() for suffix in form.suffixes)
+                raise UserError(f"--report {path}: the suffix tells the form of the report, and is one of {suffixes}")
 
-    stream = io.StringIO()
-    text.print_report(report, text.console_for(stream), language, shell)
-    return stream.getvalue()
+
+def _rendered(form: str, report: Report, language: str, facts: Facts) -> str:
+    """Return a report in a form, which is named or told by the suffix of a file."""
+    from nnunet_doctor.report.forms import form_of, render
+    from nnunet_doctor.report.places import places_of
+    from nnunet_doctor.report.record import shell_of
+
+    folder = facts["dataset.predict_input"] or facts["dataset.folder"]
+    places = places_of(os.environ, Path.cwd(), folder if isinstance(folder, str) else None)
+    return render(form_of(form) or form, report, language, shell_of(facts), places)
 
 
 def _write(path: Path, content: str) -> None:
@@ -525,6 +555,45 @@ def _run(options: argparse.Namespace) -> int:
         manner=Manner(_language(options), options.plots, options.stall_timeout),
     )
     return run(_context(options, request), checks, wishes, sys.stdout)
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination
+    from nnunet_doctor.log import source, whole
+    from nnunet_doctor.log.diagnose import diagnose
+    from nnunet_doctor.log.facts import laid_over, observed_in
+    from nnunet_doctor.report import diagnosis as report
+
+    sources = source.find_sources(options.log)
+    checks = examination.load_checks(options.checks)
+    here = options.here or source.is_of_results(sources, os.environ.get("nnUNet_results"))  # noqa: SIM112
+    language = _language(options)
+    stdin = getattr(sys.stdin, "buffer", None)
+    if options.follow:
+        reading = whole.follow_log(sources, checks, lambda text: print(text, file=sys.stderr, flush=True), language)
+    else:
+        reading = whole.read_logs(sources, checks, stdin)
+    facts = laid_over(_own_facts(), observed_in(reading.facts)) if here else None
+    found = diagnose(reading, facts)
+    record = report.build(found, language)
+    if options.format == "json":
+        _print_json(report.to_json(record, ascii_only=not _speaks_utf8()))
+    elif options.format == "markdown":
+        print(report.to_markdown(record, language), end="")
+    else:
+        from nnunet_doctor.report.text import console_for
+
+        report.print_diagnosis(record, console_for(sys.stdout), language, report.shell_for(found))
+    return found.exit_code
+
+
+def _own_facts() -> Facts:
+    """Look at this machine without starting torch."""
+    from nnunet_doctor import examination
+    from nnunet_doctor.probes.base import Context
+
+    context = Context(Path(sys.executable), dict(os.environ), Request(), quick=True)
+    return examination.look_at(context)
 
 
 def _fix(options: argparse.Namespace) -> int:
@@ -622,8 +691,8 @@ def _schema(options: argparse.Namespace) -> int:
     import json
 
     from nnunet_doctor.facts import exchange
-    from nnunet_doctor.report import record
+    from nnunet_doctor.report import diagnosis, record
 
-    schema = record.schema() if options.name == "report" else exchange.schema()
-    _print_json(json.dumps(schema, indent=2))
+    schemas = {"report": record.schema, "diagnosis": diagnosis.schema, "facts": exchange.schema}
+    _print_json(json.dumps(schemas[options.name](), indent=2))
     return 0

@@ -13,7 +13,7 @@ from nnunet_doctor.check import Check
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.examination import conclude, look_at
 from nnunet_doctor.probes.base import Context
-from nnunet_doctor.probes.dataset import read_json
+from nnunet_doctor.probes.jsonfile import read_json
 from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request

@@ -13,7 +13,7 @@ from nnunet_doctor.facts.derive.workers import batches_in_flight
 from nnunet_doctor.facts.tables import table
 
 NEVER = ("2.0", "2.1")
-ASKED = ("2.1.2", "2.2", "2.2.1", "2.3.1")
+ASKED = ("2.1.2", "2.2", "2.2.1", "2.3", "2.3.1")
 EVERYWHERE = ("2.4", "2.4.1", "2.4.2")
 CUDA_NOT_WINDOWS = ("2.5.1", "2.5.2", "2.6.0", "2.6.2", "2.6.3", "2.6.4", "2.7.0", "2.8.0", "2.8.1")
 PLACES = [
@@ -273,7 +273,9 @@ def test_what_follows_from_nothing_is_unknown_and_not_wrong() -> None:
     facts = derive(Facts())
     certain = {name for name, info in CATALOGUE.items() if info.derived and not isinstance(facts[name], Unknown)}
 
-    assert certain == {"nnunet.newest_known", "torch.newest_known", "torch.cuda_proven"}
+    assert certain == {
+        "nnunet.newest_known", "torch.newest_known", "torch.newest_cuda", "torch.cuda_proven", "triton.newest_known"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -326,3 +328,646 @@ def test_rules_stand_behind_what_they_follow_from() -> None:
         placed.add(name)
 
     assert placed == {name for name, info in CATALOGUE.items() if info.derived}
+
+
+# --- Triton, torch.compile and builds of torch ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("required", "wanted", "package"),
+    [
+        ("triton==3.4.0", "3.4.0", "triton"),
+        ("triton~=3.8.0", "3.8.*", "triton"),
+        ("pytorch-triton-rocm==3.4.0", "3.4.0", "pytorch-triton-rocm"),
+        ("triton>=3.0", None, None),
+    ],
+)
+def test_triton_that_the_metadata_of_torch_ask_for(required: str, wanted: str | None, package: str | None) -> None:
+    """What the installed torch says of its Triton goes before the table, also for a torch that no table knows."""
+    facts = known(
+        torch__version="9.1.0", torch__build="cuda", platform__os="linux", platform__arch="x86_64",
+        python__version="3.12.1", triton__required=required, triton__version="3.4.0",
+    )  # fmt: skip
+
+    assert (facts["triton.wanted"], facts["triton.wanted_package"]) == (wanted, package)
+    assert facts["triton.fits"] is (None if wanted is None else wanted == "3.4.0")
+
+
+@pytest.mark.parametrize("torch", ["9.1.0", "2.7.0a0+ecf3bae40a.nv25.2", "2.6.1"])
+def test_no_triton_is_wrong_for_a_torch_that_the_table_does_not_hold(torch: str) -> None:
+    """Builds of vendors and releases of tomorrow have a Triton of their own, of which nobody here can say anything."""
+    facts = known(
+        torch__version=torch, torch__build="cuda", platform__os="linux", platform__arch="x86_64",
+        python__version="3.12.1", triton__required=None, triton__version="4.0.0",
+    )  # fmt: skip
+
+    assert (facts["triton.wanted"], facts["triton.fits"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "torch", "off"),
+    [
+        ("TORCHDYNAMO_DISABLE", "1", "2.13.0", True), ("TORCHDYNAMO_DISABLE", "0", "2.13.0", False),
+        ("TORCH_COMPILE_DISABLE", "1", "2.13.0", True), ("TORCH_COMPILE_DISABLE", "true", "2.13.0", False),
+        ("TORCH_COMPILE_DISABLE", "0", "2.6.0", True), ("TORCH_COMPILE_DISABLE", "", "2.6.0", False),
+        ("TORCHDYNAMO_SUPPRESS_ERRORS", "0", "2.13.0", True), ("TORCHDYNAMO_SUPPRESS_ERRORS", "", "2.13.0", False),
+        ("TORCH_LOGS", "+dynamo", "2.13.0", False),
+    ],
+)  # fmt: skip
+def test_variables_that_switch_torch_compile_off(name: str, value: str, torch: str, off: bool) -> None:
+    """A training whose torch.compile does nothing, or forgives, does not have to be able to compile."""
+    facts = known(
+        nnunet__version="2.8.1", nnunet__compile_variable="true", platform__os="linux", training__device_request="cuda",
+        torch__version=torch, triton__variables=(Detail(name, value),),
+    )  # fmt: skip
+
+    assert facts["triton.compile_off"] == (f"{name}={value}" if off else None)
+    assert facts["training.compiles"] is not off
+    assert facts["training.compiles_late"] is False
+
+
+@pytest.mark.parametrize(
+    ("triton", "link", "old_gcc"),
+    [("2.1.0", True, False), ("2.3.1", True, True), ("3.2.0", True, False), ("3.5.1", True, True),
+     ("3.6.0", False, True), ("3.8.0", False, True), ("9.0.0", False, True)],
+)  # fmt: skip
+def test_what_releases_of_triton_ask_of_the_machine(triton: str, link: bool, old_gcc: bool) -> None:
+    """Which name of libcuda a release links with, and whether gcc 4.8 refuses its code; clang never does."""
+    facts = known(triton__version=triton, triton__c_compiler_version="gcc 4.8.5")
+    others = [
+        known(triton__version=triton, triton__c_compiler_version=compiler)["triton.gcc_too_old"]
+        for compiler in ("gcc 5.4.0", "gcc 12.2.0", "clang 3.4.2")
+    ]
+
+    assert (facts["triton.links_libcuda_so"], facts["triton.gcc_too_old"]) == (link, old_gcc)
+    assert others == [False] * 3
+
+
+@pytest.mark.parametrize(
+    ("triton", "gpu", "driver", "behind", "too_new"),
+    [
+        ("3.1.0", "RTX 3090 (8.6)", "11.4", True, False), ("2.1.0", "RTX 3090 (8.6)", "11.4", False, False),
+        ("3.1.0", "RTX 3090 (8.6)", "12.0", False, False), ("3.7.1", "RTX 3090 (8.6)", "12.2", False, False),
+        ("3.7.1", "RTX 5090 (12.0)", "12.8", True, False), ("3.6.0", "RTX 5090 (12.0)", "12.8", False, False),
+        ("3.5.1", "GB10 (12.1)", "13.0", False, True), ("3.6.0", "GB10 (12.1)", "13.0", False, False),
+        ("3.2.0", "RTX 5090 (12.0)", "12.8", False, True), ("3.5.1", "H100 (9.0)", "13.0", False, False),
+    ],
+)  # fmt: skip
+def test_assembler_of_triton_driver_and_gpu(triton: str, gpu: str, driver: str, behind: bool, too_new: bool) -> None:
+    """The assembler that a Triton brings must know the GPU, and the driver must load what it makes."""
+    seen = {"gpu__names": (gpu.partition(" (")[0],), "gpu__capabilities": (gpu.partition("(")[2].rstrip(")"),)}
+    facts = known(
+        triton__version=triton, triton__variables=(), gpu__driver_cuda=driver, torch__device_names=(),
+        torch__device_capabilities=(), torch__cuda_build=None, torch__version="2.13.0", platform__os="linux", **seen,
+    )  # fmt: skip
+
+    assert facts["triton.driver_behind"] is behind
+    assert facts["triton.gpus_too_new"] == ((gpu,) if too_new else ())
+
+
+def test_an_assembler_of_ones_own_and_a_newer_triton_are_believed() -> None:
+    """Where TRITON_PTXAS_PATH is set, and for a Triton that is newer than the table, no GPU is said to be too new."""
+    gb10 = {
+        "gpu__names": ("GB10",),
+        "gpu__capabilities": ("12.1",),
+        "torch__device_names": (),
+        "torch__device_capabilities": (),
+        "torch__cuda_build": None,
+        "torch__version": "2.13.0",
+        "platform__os": "linux",
+    }
+    own = known(
+        triton__version="3.5.1", triton__variables=(Detail("TRITON_PTXAS_PATH", "/x"),), gpu__driver_cuda="12.8", **gb10
+    )
+    newer = known(triton__version="99.0", triton__variables=(), **gb10)
+
+    assert [facts["triton.gpus_too_new"] for facts in (own, newer)] == [None, None]
+    assert own["triton.driver_behind"] is None
+    assert newer["triton.newer_than_known"] is True
+
+
+@pytest.mark.parametrize(
+    ("torch", "python", "free", "fits"),
+    [("2.7.1", "3.13.5", True, False), ("2.8.0", "3.13.3", True, True), ("2.13.0", "3.13.2", True, False),
+     ("2.13.0", "3.14.0", True, True), ("2.13.0", "3.13.2", False, None)],
+)  # fmt: skip
+def test_free_threaded_python_that_compile_accepts(torch: str, python: str, free: bool, fits: bool | None) -> None:
+    """Torch 2.6 and 2.7 refuse all of them, later ones those before 3.13.3."""
+    facts = known(torch__version=torch, python__version=python, python__free_threaded=free)
+
+    assert facts["triton.free_threaded_fits"] is fits
+
+
+CACHES = {
+    "triton__cache": "/tmp/torchinductor_li",
+    "triton__own_cache": "/home/li/.triton/cache",
+    "platform__os": "linux",
+    "training__device_request": "cuda",
+    "torch__build": "cuda",
+    "nnunet__installed": True,
+    "nnunet__version": "2.8.1",
+    "triton__variables": (),
+}
+INDUCTOR, TRITON = (
+    Detail("TORCHINDUCTOR_CACHE_DIR", "/tmp/torchinductor_li"),
+    Detail("TRITON_CACHE_DIR", "/home/li/.triton/cache"),
+)
+
+
+@pytest.mark.parametrize(
+    ("torch", "compile_", "writable", "own", "bad"),
+    [
+        ("2.8.0", None, True, True, ()), ("2.8.0", None, False, True, (INDUCTOR,)),
+        ("2.8.0", None, True, False, (TRITON,)), ("2.8.0", "false", False, False, ()),
+        ("2.10.0", "false", False, False, (INDUCTOR,)), ("2.13.0", None, False, False, (INDUCTOR, TRITON)),
+    ],
+)  # fmt: skip
+def test_caches_that_are_needed_must_take_files(
+    torch: str, compile_: str | None, writable: bool, own: bool, bad: tuple[Detail, ...]
+) -> None:
+    """Both caches count when nnU-Net compiles; from torch 2.10 on Inductor's is made when nnU-Net is imported."""
+    facts = known(
+        **CACHES, torch__version=torch, nnunet__compile_variable=compile_,
+        triton__cache_writable=writable, triton__own_cache_writable=own, triton__cache_there=False,
+    )  # fmt: skip
+
+    assert facts["triton.unmakeable"] == bad
+
+
+def test_a_cache_that_is_there_already_is_enough_to_import_torch() -> None:
+    """The folder of somebody else stops a training that compiles, and not one that only imports torch._dynamo."""
+    bad = [
+        known(
+            **CACHES, torch__version="2.13.0", nnunet__compile_variable=compile_, triton__cache_writable=False,
+            triton__own_cache_writable=True, triton__cache_there=True,
+        )["triton.unmakeable"]
+        for compile_ in ("false", "true")
+    ]  # fmt: skip
+
+    assert bad == [(), (INDUCTOR,)]
+
+
+def test_caches_without_room_or_rights() -> None:
+    """A cache on a noexec mount or a full disk is listed with the variable that moves it; unknown ones are no reason."""
+    facts = known(
+        **CACHES, torch__version="2.8.0", nnunet__compile_variable=None,
+        triton__cache_executable=False, triton__own_cache_executable=None,
+        triton__cache_free_gib=40.0, triton__own_cache_free_gib=0.0,
+    )  # fmt: skip
+
+    assert (facts["triton.no_exec"], facts["triton.nearly_full"]) == ((INDUCTOR,), (TRITON,))
+
+
+@pytest.mark.parametrize(
+    ("number", "release"), [("91002", "9.10.2"), ("8902", "8.9.2"), ("90100", "9.1.0"), (None, None), ("8500", "8.5.0")]
+)
+def test_cudnn_release_from_its_number(number: str | None, release: str | None) -> None:
+    """The number that torch gives is read as cuDNN writes it, four digits up to 8 and five from 9 on."""
+    assert known(torch__cudnn=number)["torch.cudnn_release"] == release
+
+
+@pytest.mark.parametrize(
+    ("torch", "build", "cudnn", "names", "slow"),
+    [
+        ("2.9.0+cu128", "cuda", "91002", (), True), ("2.9.0+cu128", "cuda", "91600", (), True),
+        ("2.9.1+cu128", "cuda", "91002", (), True), ("2.9.1+cu128", "cuda", "91500", (), False),
+        ("2.9.1+cu128", "cuda", Unknown("--quick starts no torch"), (), True), ("2.10.0+cu128", "cuda", "91002", (), False),
+        ("2.8.0+cu128", "cuda", "91002", (), False), ("2.9.0+cpu", "cpu", None, (), False),
+        ("2.8.0+rocm6.4", "rocm", None, ("AMD Radeon RX 7900 XTX",), True),
+        ("2.8.0+rocm6.4", "rocm", None, ("AMD Instinct MI300X",), False), (None, None, None, (), False),
+    ],
+)  # fmt: skip
+def test_torch_with_slow_3d_convolutions(
+    torch: str | None, build: str | None, cudnn: object, names: tuple[str, ...], slow: bool
+) -> None:
+    """Torch 2.9 with the cuDNN of its wheels, and torch for AMD on Radeon; where nobody asked, the wheel's own counts."""
+    facts = known(
+        torch__version=torch, torch__build=build, torch__cudnn=cudnn, torch__device_names=names,
+        torch__device_capabilities=(), gpu__names=(), gpu__capabilities=(),
+    )  # fmt: skip
+
+    assert facts["torch.conv3d_slow"] is slow
+
+
+@pytest.mark.parametrize(
+    ("capability", "cudnn", "without"), [("7.0", "91500", True), ("7.0", "91002", False), ("7.5", "91500", False)]
+)
+def test_cudnn_that_has_no_code_for_the_gpu(capability: str, cudnn: str, without: bool) -> None:
+    """From 9.11 on cuDNN serves Turing and newer only."""
+    facts = known(
+        torch__version="2.10.0+cu126", torch__build="cuda", torch__cudnn=cudnn, torch__device_names=("Tesla V100",),
+        torch__device_capabilities=(capability,), training__num_gpus=1,
+    )  # fmt: skip
+
+    assert facts["torch.cudnn_without_gpu"] is without
+
+
+@pytest.mark.parametrize(
+    ("python", "glibc", "arch", "driver", "capability", "index"),
+    [
+        ("3.12.1", "2.35", "x86_64", "580.95.05", "8.6", "cu130"), ("3.12.1", "2.17", "x86_64", "580.95.05", "8.6", "cu124"),
+        ("3.12.1", "2.17", "x86_64", "470.82.01", "7.5", "cu118"), ("3.14.0", "2.17", "x86_64", "580.95.05", "8.6", None),
+        ("3.15.0", "2.35", "x86_64", "580.95.05", "8.6", "cu130"), ("3.15.0", "2.35", "x86_64", "535.1", "8.6", None),
+        ("3.12.1", "2.35", "arm64", "580.95.05", "9.0", "cu130"), ("3.12.1", "2.35", "arm64", "550.1", "12.0", "cu128"),
+        ("3.12.1", "2.35", "arm64", "535.1", "7.0", None), ("3.12.1", "2.35", "arm64", "580.1", "8.7", None),
+    ],
+)  # fmt: skip
+def test_index_of_pytorch_fits_python_libc_and_processor(
+    python: str, glibc: str, arch: str, driver: str, capability: str, index: str | None
+) -> None:
+    """An index is suggested only when it has a wheel that this Python, this C library and this processor can use."""
+    facts = known(
+        gpu__driver=driver, gpu__capabilities=(capability,), platform__os="linux", platform__wsl=None,
+        nnunet__version="2.8.1", python__version=python, platform__glibc=glibc, platform__arch=arch,
+    )  # fmt: skip
+
+    assert facts["torch.wanted_index"] == index
+
+
+def test_what_is_newer_than_the_tables_raises_no_alarm() -> None:
+    """CUDA 14 asks for no older driver than CUDA 13, and a torch of tomorrow is taken to know the GPUs of tomorrow."""
+    facts = known(
+        torch__version="3.1.0+cu140", torch__cuda_build="14.0", torch__arch_list=Unknown("--quick starts no torch"),
+        platform__os="windows", platform__wsl=None, gpu__driver="610.10", gpu__names=("RTX 6090",),
+        gpu__capabilities=("14.0",), torch__device_names=(), torch__device_capabilities=(),
+    )  # fmt: skip
+
+    assert facts["torch.cuda_newer_than_known"] is True
+    assert facts["torch.driver_fits"] is True
+    assert facts["torch.gpus_without_kernels"] == ()
+
+
+def test_python_of_the_newest_torch_that_compile_accepts() -> None:
+    """Torch 2.15 accepts Python 3.15, of which 2.14 knows nothing."""
+    fits = [
+        known(torch__version=torch, python__version="3.15.0")["training.compile_python_fits"]
+        for torch in ("2.14.1", "2.15.0")
+    ]
+
+    assert fits == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("device", "cache", "breaks"),
+    [("cpu", "/tmp/my cache", True), ("cpu", "/tmp/cache", False), ("cuda", "/tmp/my cache", False), ("cpu", "/tmp/缓存", False)],
+)  # fmt: skip
+def test_cache_whose_path_breaks_the_compiler_call(device: str, cache: str, breaks: bool) -> None:
+    """On the CPU a blank in the path cuts the call of the compiler; letters outside ASCII do not."""
+    facts = known(
+        nnunet__version="2.4.2", nnunet__compile_variable=None, platform__os="linux", training__device_request=device,
+        triton__cache=cache, triton__variables=(),
+    )  # fmt: skip
+
+    assert facts["triton.cache_breaks_commands"] is breaks
+
+
+@pytest.mark.parametrize(
+    ("torch", "cache", "compile_", "fails"),
+    [
+        ("2.6.0", None, None, True), ("2.6.0", None, "false", False), ("2.6.0", "/scratch", None, False),
+        ("2.8.0", "/scratch", None, True), ("2.9.1", None, "false", False), ("2.10.0", None, "false", True),
+        ("2.12.1", "/scratch", "false", False), ("2.12.1", "/scratch", None, True), ("2.13.0", None, None, False),
+    ],
+)  # fmt: skip
+def test_torch_that_asks_for_the_name_of_the_user(
+    torch: str, cache: str | None, compile_: str | None, fails: bool
+) -> None:
+    """When a user without a name cannot train: while compiling up to 2.12, and from 2.10 on as soon as torch._dynamo is imported."""
+    facts = known(
+        nnunet__version="2.8.1", nnunet__compile_variable=compile_, platform__os="linux", training__device_request="cuda",
+        platform__user_named=False, platform__inductor_cache=cache, torch__version=torch, triton__variables=(),
+    )  # fmt: skip
+
+    assert facts["platform.cache_nameless"] is fails
+
+
+ORDINARY = {
+    "python__pip": True,
+    "python__uv": None,
+    "python__environment": "venv",
+    "python__externally_managed": False,
+    "python__writable": True,
+    "python__user_site": False,
+    "python__venv_module": True,
+}
+"""An environment into which pip installs."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "way"),
+    [
+        ({}, "pip"),
+        ({"python__pip": False, "python__uv": "/usr/bin/uv"}, "uv"),
+        ({"python__pip": False, "python__environment": "conda"}, "conda"),
+        ({"python__pip": False}, "ensurepip"),
+        ({"python__pip": False, "python__venv_module": False}, "nothing"),
+        ({"python__environment": "system", "python__externally_managed": True, "python__writable": False}, "venv"),
+        ({"python__writable": False}, "venv"),
+        ({"python__environment": "conda", "python__writable": False, "python__user_site": True}, "venv"),
+        ({"python__environment": "system", "python__writable": False, "python__user_site": True}, "pip"),
+        ({"python__environment": "system", "python__writable": False}, "venv"),
+    ],
+)
+def test_how_packages_get_into_an_environment(changes: dict[str, object], way: str) -> None:
+    """pip where it may, what stands in for it where it is absent, and a new environment where nothing can be added."""
+    assert known(**(ORDINARY | changes))["python.installs_with"] == way
+
+
+@pytest.mark.parametrize(
+    ("numpy", "torch", "system", "too_new"),
+    [
+        ("2.0.0", "2.2.2", "macos", True),
+        ("1.26.4", "2.2.2", "macos", False),
+        ("2.1.0", "2.3.0+cu121", "linux", False),
+        ("2.1.0", "2.4.0+cpu", "windows", True),
+        ("2.1.0", "2.4.1+cpu", "windows", False),
+        ("2.1.0", None, "linux", None),
+        (None, "2.2.2", "linux", None),
+    ],
+)
+def test_numpy_that_torch_does_not_know(
+    numpy: str | None, torch: str | None, system: str, too_new: bool | None
+) -> None:
+    """Torch is built for numpy 2 from 2.3 on, on Windows from 2.4.1 on."""
+    facts = known(python__numpy=numpy, torch__version=torch, platform__os=system)
+
+    assert facts["python.numpy_too_new"] is too_new
+
+
+@pytest.mark.parametrize(
+    ("numpy", "blosc2", "release", "too_old"),
+    [
+        ("1.23.5", None, "2.4.2", False),
+        ("1.23.5", None, "2.5.1", True),
+        ("1.24.0", None, "2.5.2", False),
+        ("1.26.4", "3.9.0", "2.6.2", True),
+        ("1.26.4", "3.9.1", "2.6.2", False),
+        ("2.0.0", "3.9.0", "2.6.2", False),
+        (None, None, "2.8.1", None),
+        ("1.20.0", None, None, None),
+    ],
+)
+def test_numpy_without_what_is_called(
+    numpy: str | None, blosc2: str | None, release: str | None, too_old: bool | None
+) -> None:
+    """np.vstack takes a dtype from 1.24 on, and blosc2 3.9.0 looks for what numpy 2 brought."""
+    facts = known(python__numpy=numpy, python__blosc2=blosc2, nnunet__version=release)
+
+    assert facts["python.numpy_too_old"] is too_old
+
+
+@pytest.mark.parametrize(
+    ("threadpoolctl", "numpy", "conda", "system", "fails"),
+    [
+        ("2.2.0", "1.26.4", (), "windows", True),
+        ("2.2.0", "1.26.4", (), "macos", True),
+        ("2.2.0", "1.26.4", (), "linux", False),
+        ("2.2.0", "1.26.4", ("numpy",), "windows", False),
+        ("2.2.0", "2.1.0", (), "windows", False),
+        ("2.2.0", "1.21.6", (), "windows", False),
+        ("3.0.0", "1.26.4", (), "windows", False),
+        (None, "1.26.4", (), "windows", False),
+    ],
+)
+def test_threadpoolctl_that_cannot_read_openblas(
+    threadpoolctl: str | None, numpy: str, conda: tuple[str, ...], system: str, fails: bool
+) -> None:
+    """Only releases before 3 fail, only over the wheels of numpy 1.22 to 1.26, and on Linux without harm."""
+    facts = known(
+        python__threadpoolctl=threadpoolctl, python__numpy=numpy, python__from_conda=conda, platform__os=system
+    )  # fmt: skip
+
+    assert facts["python.threadpoolctl_fails"] is fails
+
+
+@pytest.mark.parametrize(
+    ("python", "setuptools", "cases", "lacking"),
+    [
+        ("3.11.7", None, None, False),
+        ("3.12.1", None, None, True),
+        ("3.12.1", "80.9.0", None, False),
+        ("3.12.1", None, 0, True),
+        ("3.12.1", None, 40, False),
+        ("3.12.1", None, NOT_LOOKED_AT, True),
+    ],
+)
+def test_distutils_that_preprocessing_ends_with(
+    python: str, setuptools: str | None, cases: object, lacking: bool
+) -> None:
+    """From Python 3.12 on setuptools has to bring it; data that are preprocessed do not need it any more."""
+    facts = known(
+        python__version=python, python__setuptools=setuptools, nnunet__version="2.8.1", preprocessed__cases=cases
+    )  # fmt: skip
+
+    assert facts["nnunet.distutils_lacking"] is lacking
+
+
+@pytest.mark.parametrize(
+    ("variables", "release", "idle"),
+    [
+        ({"nnUNet_extTrainer": "/t"}, "2.7.0", (Detail("nnUNet_extTrainer", ">=2.8.0"),)),
+        ({"nnUNet_extTrainer": "/t"}, "2.8.0", ()),
+        ({"nnUNet_npp": "1"}, "2.5.2", (Detail("nnUNet_npp", ">=2.6.2"),)),
+        ({"nnUNet_keep_files_open": "1"}, "2.8.1", ()),
+        ({"nnUNet_compile": "f"}, "2.0", ()),
+        ({"nnUNet_wandb_enabled": "0"}, "2.6.4", ()),
+        ({"nnUNet_wandb_enabled": "1"}, "2.6.4", (Detail("nnUNet_wandb_enabled", ">=2.7.0"),)),
+        ({"nnUNet_raw": "/r"}, "2.0", ()),
+        ({"nnUNet_extTrainer": "/t"}, None, ()),
+    ],
+)
+def test_variables_of_other_releases(variables: dict[str, str], release: str | None, idle: tuple[Detail, ...]) -> None:
+    """What another release would read is told with that release; what is harmless is not."""
+    given = tuple(Detail(name, value) for name, value in variables.items())
+
+    assert known(nnunet__variables=given, nnunet__version=release)["nnunet.idle_variables"] == idle
+
+
+@pytest.mark.parametrize(
+    ("value", "release", "package", "word", "lacking"),
+    [
+        ("1", "2.8.1", None, None, True),
+        ("1", "2.8.1", "0.25.1", None, False),
+        ("yes", "2.8.1", "0.25.1", "yes", False),
+        ("", "2.8.1", None, "", False),
+        ("false", "2.8.1", None, None, False),
+        ("yes", "2.6.4", None, None, False),
+        (None, "2.8.1", None, None, False),
+    ],
+)
+def test_words_for_weights_and_biases(
+    value: str | None, release: str, package: str | None, word: str | None, lacking: bool
+) -> None:
+    """nnU-Net 2.7.0 and newer know six words and stop at any other, and at a package that is not there."""
+    variables = () if value is None else (Detail("nnUNet_wandb_enabled", value),)
+    facts = known(nnunet__variables=variables, nnunet__version=release, python__wandb=package)
+
+    assert (facts["nnunet.wandb_word"], facts["nnunet.wandb_lacking"]) == (word, lacking)
+
+
+RESUMED = {
+    "nnunet__version": "2.5.2",
+    "torch__version": "2.6.0+cu124",
+    "nnunet__load_variable": None,
+    "training__trainer": "nnUNetTrainer",
+    "training__continues": True,
+    "training__validates": False,
+    "training__pretrained": None,
+    "training__state": "resumable",
+}
+"""A training with --c whose checkpoint torch refuses."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({}, True),
+        ({"nnunet__version": "2.6.0"}, False),
+        ({"torch__version": "2.5.1"}, False),
+        ({"nnunet__load_variable": "1"}, False),
+        ({"training__state": "none"}, False),
+        ({"training__continues": False}, False),
+        ({"training__continues": False, "training__validates": True, "training__state": "finished"}, True),
+        ({"training__continues": False, "training__pretrained": "/w.pth"}, True),
+        ({"nnunet__version": "2.8.1", "training__trainer": "nnUNet_Primus_M_Trainer"}, True),
+        ({"nnunet__version": "2.8.1", "training__trainer": "nnUNet_PrimusV2S_Trainer"}, True),
+        ({"nnunet__version": "2.8.1", "training__trainer": "nnUNetTrainer_warmup"}, True),
+        ({"nnunet__version": "2.8.1", "training__trainer": "nnUNet_Trainer_BS8"}, False),
+        ({"nnunet__version": "2.9.0", "training__trainer": "nnUNetTrainer_warmup"}, False),
+        (
+            {
+                "nnunet__version": "2.8.1",
+                "training__trainer": "nnUNetTrainer_warmup",
+                "training__continues": False,
+                "training__pretrained": "/w.pth",
+            },
+            False,
+        ),
+    ],
+)
+def test_checkpoint_that_torch_refuses(changes: dict[str, object], refused: bool) -> None:
+    """Torch 2.6 and newer have to be told to load one: by nnU-Net from 2.6.0 on, except for its warm-up trainers."""
+    assert known(**(RESUMED | changes))["nnunet.resume_refused"] is refused
+
+
+OLD, NEW = (
+    ("plans", "configuration", "fold", "dataset_json", "unpack_dataset", "device"),
+    (
+        "plans",
+        "configuration",
+        "fold",
+        "dataset_json",
+        "device",
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("takes", "hands_on", "release", "fits"),
+    [
+        (OLD, True, "2.5.2", True),
+        (OLD, True, "2.6.0", False),
+        (OLD, False, "2.6.0", False),
+        (NEW, False, "2.8.1", True),
+        (NEW, True, "2.8.1", False),
+        (NEW, False, "2.5.2", False),
+        (("*args", "**kwargs"), False, "2.8.1", False),
+        ((*NEW, "alpha"), False, "2.8.1", False),
+        (None, None, "2.8.1", None),
+    ],
+)
+def test_trainer_that_this_release_can_build(
+    takes: tuple[str, ...] | None, hands_on: bool | None, release: str, fits: bool | None
+) -> None:
+    """A trainer takes what nnU-Net gives it by name, and nothing else, because nnU-Net looks every name up."""
+    facts = known(nnunet__trainer_takes=takes, nnunet__trainer_hands_on=hands_on, nnunet__version=release)
+
+    assert facts["nnunet.trainer_fits"] is fits
+
+
+OF_22 = ("plans_manager", "dataset_json", "configuration_manager", "num_input_channels", "enable_deep_supervision")
+OF_25 = ("architecture_class_name", "arch_init_kwargs", "imports", "inputs", "outputs", "enable_deep_supervision")
+OF_28 = ("plans_manager", "configuration_manager", "inputs", "outputs", "enable_deep_supervision")
+
+
+@pytest.mark.parametrize(
+    ("takes", "fits"),
+    [
+        (OF_22, {"2.2.1": True, "2.3": True, "2.3.1": False, "2.6.4": False, "2.7.0": False, "2.8.1": False}),
+        (OF_25, {"2.2.1": False, "2.3": False, "2.3.1": True, "2.6.4": True, "2.7.0": True, "2.8.1": True}),
+        (OF_28, {"2.2.1": False, "2.3": False, "2.3.1": False, "2.6.4": False, "2.7.0": True, "2.8.1": True}),
+        (("self", *OF_25), {"2.5.2": True, "2.8.1": True}),
+        (("*args",), {"2.2.1": True, "2.5.2": True, "2.8.1": True}),
+    ],
+)
+def test_network_that_this_release_can_build(takes: tuple[str, ...], fits: dict[str, bool]) -> None:
+    """How the network is built changed in 2.3.1 and in 2.7.0, which still calls the form before it."""
+    found = {
+        release: known(nnunet__network_takes=takes, nnunet__version=release)["nnunet.network_fits"] for release in fits
+    }
+
+    assert found == fits
+
+
+@pytest.mark.parametrize(
+    ("takes", "network", "form"),
+    [
+        (None, OF_22, "<2.3.1"),
+        (OLD, OF_25, "<2.6"),
+        (NEW, OF_25, ">=2.6.0,<2.7"),
+        (None, OF_25, ">=2.3.1,<2.7"),
+        (NEW, OF_28, ">=2.7.0"),
+        (None, None, None),
+    ],
+)
+def test_releases_that_a_trainer_was_written_for(
+    takes: tuple[str, ...] | None, network: tuple[str, ...] | None, form: str | None
+) -> None:
+    """Parameters that releases have added and removed tell them."""
+    assert known(nnunet__trainer_takes=takes, nnunet__network_takes=network)["nnunet.trainer_form"] == form
+
+
+@pytest.mark.parametrize(
+    ("named", "outside", "release", "found"),
+    [
+        (True, False, "2.0", True),
+        (False, True, "2.7.0", False),
+        (False, True, "2.8.0", True),
+        (False, False, "2.8.1", False),
+        (None, None, "2.8.1", None),
+    ],
+)
+def test_trainer_that_this_release_finds(
+    named: bool | None, outside: bool | None, release: str, found: bool | None
+) -> None:
+    """nnUNet_extTrainer counts from 2.8.0 on."""
+    facts = known(nnunet__trainer_named=named, nnunet__trainer_outside=outside, nnunet__version=release)
+
+    assert facts["nnunet.trainer_found"] is found
+
+
+def test_conflicts_that_other_facts_tell_are_left_out() -> None:
+    """nnU-Net's bound on torch and torch's on Triton have checks of their own; every other conflict stays."""
+    stays = (Detail("nnunetv2", "acvl-utils<0.3,>=0.2.6 != 0.2"), Detail("torchvision", "torch==2.13.0 != 2.8.0"))
+    told = (
+        Detail("nnunetv2", "torch!=2.9.*,>=2.1.2 != 2.9.1"),
+        Detail("torch", "triton==3.4.0 != 3.1.0"),
+        Detail("torch", "pytorch-triton-rocm==3.4.0 != -"),
+    )
+
+    assert known(nnunet__conflicts=(*stays, *told))["nnunet.unmet"] == stays
+
+
+@pytest.mark.parametrize(
+    ("conda", "packages", "from_conda", "over"),
+    [
+        (None, (), False, False),
+        ("2.5.1 py3.11_cuda12.4_cudnn9.1.0_0", ("torch",), True, False),
+        ("2.5.1 py3.11_cuda12.4_cudnn9.1.0_0", ("numpy",), False, True),
+    ],
+)
+def test_who_installed_torch(conda: str | None, packages: tuple[str, ...], from_conda: bool, over: bool) -> None:
+    """conda's own record tells whether the torch that is found is the one that it installed."""
+    facts = known(python__conda_torch=conda, python__from_conda=packages, torch__installed=True)
+
+    assert (facts["python.torch_from_conda"], facts["python.torch_over_conda"]) == (from_conda, over)

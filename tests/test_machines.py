@@ -3,44 +3,200 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.engine import diagnose
 from nnunet_doctor.examination import read_facts
-from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.facts import CATALOGUE, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.facts.tables import newest, table
 from nnunet_doctor.plan import plan
+from nnunet_doctor.probes.look import noted_by
 from nnunet_doctor.report.record import build
 from nnunet_doctor.settings import overlay, parse_options
 
 FOLDER = Path(__file__).with_name("machines")
 NAMES = sorted(path.name.removesuffix(".expected.json") for path in FOLDER.glob("*.expected.json"))
 CHECKS = catalogue.load()
+SEVERITY = {check.id: check.severity for check in CHECKS}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
+
+
+RECORDED = {name: _read(FOLDER / f"{name}.json")["facts"] for name in NAMES}
+EXPECTED = {name: _read(FOLDER / f"{name}.expected.json") for name in NAMES}
+
+
+def _is_healthy(name: str) -> bool:
+    """Say whether a training is planned that works as things are: nothing but remarks is expected, and no setting."""
+    expected = EXPECTED[name]
+    silent = all(SEVERITY.get(id) == "info" for id in expected["findings"]) and not expected["unknown"]
+    return silent and RECORDED[name]["training.configuration"] is not None
+
+
+HEALTHY = [name for name in NAMES if _is_healthy(name)]
 
 
 def test_every_recording_has_its_expectation() -> None:
-    """No recording lies about untested, and those of the contract are there."""
+    """No recording lies about untested."""
     recorded = {path.stem for path in FOLDER.glob("*.json") if not path.name.endswith(".expected.json")}
 
     assert recorded == set(NAMES)
-    assert len(NAMES) >= 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_expectation_says_what_the_machine_shows(name: str) -> None:
+    """Each has a sentence of its own, known ids only, and a verdict that its findings carry."""
+    expected = EXPECTED[name]
+    others = {EXPECTED[other]["why"] for other in NAMES if other != name}
+    has_error = any(SEVERITY.get(id) == "error" for id in expected["findings"])
+
+    assert expected["why"].endswith(".")
+    assert expected["why"] not in others
+    assert (expected["verdict"] == "problems") is has_error
+    assert set(expected["blocked_by"]) <= {*expected["findings"]}
+    assert {*expected["findings"], *expected["unknown"]} <= set(SEVERITY)
+
+
+# --- the matrix -----------------------------------------------------------------------------------------------------
+
+OCCURS: dict[str, set[Any]] = {
+    "platform.os": {"linux", "windows", "macos"},
+    "platform.arch": {"x86_64", "arm64"},
+    "platform.wsl": {1, 2},
+    "platform.wsl_gpu": {True, False},
+    "platform.container": {"docker", "podman", "kubernetes", "apptainer"},
+    "platform.scheduler": {"slurm", "lsf"},
+    "platform.shell": {"posix", "powershell", "cmd"},
+    "platform.console_encoding": {"utf-8", "cp1252", "cp936", "gbk"},
+    "platform.ci": {True, False},
+    "python.environment": {"venv", "conda", "system"},
+    "python.pip": {True, False},
+    "torch.build": {"cuda", "cpu", "rocm", "xpu", None},
+    "triton.package": {"triton", "triton-windows", None},
+    "resources.cpus_limited_by": {"affinity", "cgroup", "slurm", None},
+    "paths.preprocessed_filesystem": {"ext4", "xfs", "NTFS", "apfs", "lustre", "nfs4", "9p", "overlay"},
+    "preprocessed.data_format": {"npz", "b2nd"},
+    "training.device_request": {"auto", "cuda", "cpu", "mps"},
+    "training.num_gpus": {1, 2},
+}
+"""Values that the matrix holds, some machine each."""
+
+MENTIONED = {
+    "platform.version": ["Windows 10", "Windows 11", "macOS 13", "macOS 14", "macOS 15", "macOS 26"],
+    "platform.release": [".el7.", ".el8", ".el9", "-generic", "-azure", "-tegra", "-Microsoft", "-microsoft-"],
+    "platform.glibc": ["2.17", "2.28", "2.31", "2.34", "2.35", "2.36", "2.39"],
+    "gpu.names": ["GTX 1080", "P100", "V100", "T4", "A100", "H100", "H200", "GH200", "Orin"],
+    "gpu.capabilities": ["6.0", "6.1", "7.0", "7.5", "8.0", "8.6", "8.7", "8.9", "9.0", "12.0", "12.1"],
+    "torch.device_names": ["MIG", "AMD"],
+    "torch.cuda_build": ["11.7", "11.8", "12.1", "12.4", "12.6", "12.8", "13.0", "13.2"],
+    "python.prefix": ["pipx", ".venv", "conda", "miniforge", "/usr"],
+    "paths.results": ["/content/drive"],
+}
+"""Parts of values that the matrix holds, some machine each: distributions show in the kernel and the C library."""
+
+
+@pytest.mark.parametrize("fact", OCCURS)
+def test_matrix_holds_every_value(fact: str) -> None:
+    """Every system, environment and accelerator that users have is recorded."""
+    assert OCCURS[fact] - {RECORDED[name][fact] for name in NAMES} == set()
+
+
+@pytest.mark.parametrize(("fact", "word"), [(fact, word) for fact, words in MENTIONED.items() for word in words])
+def test_matrix_holds_every_name(fact: str, word: str) -> None:
+    """Every release of a system, family of GPUs and CUDA release that users have is recorded."""
+    assert any(word in json.dumps(RECORDED[name][fact], ensure_ascii=False) for name in NAMES)
+
+
+def test_matrix_holds_every_python() -> None:
+    """Every Python release for which nnU-Net installs is recorded."""
+    releases = {RECORDED[name]["python.version"].rpartition(".")[0] for name in NAMES}
+
+    assert {f"3.{minor}" for minor in range(9, 15)} - releases == set()
+
+
+def test_matrix_holds_every_behaviour_of_nnunet() -> None:
+    """Every way to compile and to store of the table is recorded, its first and last release, and one it does not hold."""
+    rows = {row["version"]: row for row in table("nnunet")["release"]}  # oldest first
+    releases = {RECORDED[name]["nnunet.version"] for name in NAMES} - {None}
+
+    assert {row["compile"] for row in rows.values()} == {rows[item]["compile"] for item in releases & set(rows)}
+    assert {row["storage"] for row in rows.values()} == {rows[item]["storage"] for item in releases & set(rows)}
+    assert {next(iter(rows)), newest("nnunet")} <= releases
+    assert releases - set(rows)
+    assert len(releases) >= 12
+
+
+def test_matrix_is_large_and_mostly_about_silence() -> None:
+    """False alarms are the worst bug: more than fifty machines, and half of them must be left alone."""
+    assert len(NAMES) >= 50
+    assert len(HEALTHY) >= len(NAMES) / 2
+    assert {RECORDED[name]["platform.os"] for name in HEALTHY} == {"linux", "windows", "macos"}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_recording_is_complete(name: str) -> None:
     """A recording holds every observed fact: a value, null where it does not apply, or unknown with the reason."""
-    document = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    assert set(RECORDED[name]) == {name for name, info in CATALOGUE.items() if not info.derived}
 
-    assert set(document["facts"]) == {name for name, info in CATALOGUE.items() if not info.derived}
+
+def _contradictions(facts: Mapping[str, Any]) -> list[str]:
+    """List what no machine can have, as the probes look: hand-written facts must be possible ones."""
+    known = {name: value for name, value in facts.items() if not isinstance(value, dict)}
+    system, cuda = known["platform.os"], known.get("torch.cuda_devices")
+    cpus, whole = known["resources.cpus"], known["resources.cpus_machine"]
+    rules = {
+        "each GPU has a name and a capability": {
+            len(known[name]) for name in ("gpu.names", "gpu.capabilities", "gpu.free_gib") if name in known
+        }
+        <= {known.get("gpu.count")},
+        "each device of torch has a name and a capability": cuda is None
+        or {len(known["torch.device_names"]), len(known["torch.device_capabilities"])} == {cuda},
+        "CUDA is available when torch sees a device": cuda is None or known["torch.cuda_available"] is (cuda > 0),
+        "a release of CUDA belongs to a build for it": (known["torch.build"] == "cuda")
+        is (known["torch.cuda_build"] is not None),
+        "Triton is importable only when a package brings it": known.get("triton.importable") is not True
+        or known["triton.package"] is not None,
+        "what limits the processors is named": (cpus < whole) is (known["resources.cpus_limited_by"] is not None),
+        "no more memory is free than granted, and granted than there": known["resources.memory_available_gib"]
+        <= known["resources.memory_gib"]
+        <= known["resources.memory_machine_gib"],
+        "glibc, /dev/shm and libcuda.so.1 belong to Linux": {
+            known[name] is not None for name in ("platform.glibc", "resources.shm_gib", "triton.libcuda")
+        }
+        == {system == "linux"},
+        "a libcuda.so lies beside a libcuda.so.1": known["triton.libcuda"] is True
+        or known["triton.libcuda_link"] is None,
+        "long paths and distributions of WSL belong to Windows": (known["platform.long_paths"] is not None)
+        is (known["platform.wsl_distributions"] is not None)
+        is (system == "windows"),
+        "only WSL2 has a device of its own for the GPU": (known["platform.wsl"] == 2)
+        is (known["platform.wsl_gpu"] is not None),
+        "preprocessed data belong to a dataset": known["dataset.requested"] is not None
+        or all(value is None for name, value in known.items() if name.startswith("preprocessed.")),
+        "the interpreter lies in its environment": known["python.executable"].startswith(known["python.prefix"]),
+    }
+    return [rule for rule, holds in rules.items() if not holds]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recording_is_possible(name: str) -> None:
+    """The facts of a machine do not contradict each other."""
+    assert _contradictions(RECORDED[name]) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_machine_gives_what_it_must(name: str) -> None:
     """Verdict, exit code, findings, undecided checks, plan and what still blocks are as expected."""
-    expected = json.loads((FOLDER / f"{name}.expected.json").read_text(encoding="utf-8"))
+    expected = EXPECTED[name]
     facts = read_facts(FOLDER / f"{name}.json", {})
     diagnosis, planned = diagnose(facts, CHECKS), plan(facts, CHECKS)
     report = build(facts, diagnosis, planned, (), "en", "error")
@@ -66,6 +222,44 @@ def test_plan_of_machine_is_proven(name: str) -> None:
 
     assert again.blocking == planned.diagnosis.blocking
     assert planned.is_safe is (not again.blocking)
+
+
+def test_healthy_machines_block_nothing_and_set_nothing() -> None:
+    """Where only remarks are expected, a training starts as the user wrote it."""
+    plans = {name: (EXPECTED[name]["plan"], EXPECTED[name]["blocked_by"]) for name in HEALTHY}
+
+    assert {name: plan for name, plan in plans.items() if plan != ({"env": {}, "args": []}, [])} == {}
+
+
+QUICK = "--quick starts no torch"
+STARTED = ("torch.import_", "torch.importable", "torch.cuda_", "torch.device_", "torch.arch_list", "torch.cudnn")
+STARTED += ("torch.mps_available", "torch.torchvision_", "triton.importable", "triton.import_error")
+
+
+def _of_quick(name: str) -> bool:
+    """Say whether a fact takes an import of torch, which --quick leaves out; the build is read from a file."""
+    return name.startswith(STARTED) and name != "torch.cuda_build"
+
+
+SILENT: dict[str, Callable[[str], bool]] = {
+    "--quick": _of_quick,
+    "the interpreter does not answer": lambda name: noted_by(name) == "interpreter",
+    "the driver does not answer": lambda name: noted_by(name) == "NVML",
+    "neither answers": lambda name: noted_by(name) in ("interpreter", "NVML"),
+}
+
+
+@pytest.mark.parametrize("case", SILENT)
+@pytest.mark.parametrize("name", HEALTHY)
+def test_less_knowledge_raises_no_alarm(name: str, case: str) -> None:
+    """What child processes would have told is unknown: on a healthy machine checks may be undecided, and none alarms."""
+    facts = read_facts(FOLDER / f"{name}.json", {})
+    lost: dict[str, Observed] = {
+        fact: Unknown(QUICK) for fact, info in CATALOGUE.items() if not info.derived and SILENT[case](fact)
+    }
+    found = diagnose(derive(facts.with_values(lost)), CHECKS)
+
+    assert [finding.check.id for finding in found.findings if finding.check.severity != "info"] == []
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

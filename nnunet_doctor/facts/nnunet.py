@@ -8,7 +8,7 @@ from nnunet_doctor.facts.base import Detail, Unknown, derived, fact
 class NnunetFacts:
     """nnU-Net in the interpreter under examination, and the environment variables it reads."""
 
-    installed: bool | Unknown = fact("whether nnunetv2 is installed")
+    installed: bool | Unknown = fact("whether nnunetv2 is installed, or a fork or a checkout with its modules is found")
     version: str | None | Unknown = fact("its release; None when absent")
     location: str | None | Unknown = fact("folder of the package; None when absent")
     v1_version: str | None | Unknown = fact("release of nnU-Net v1 (distribution nnunet); None when absent")
@@ -27,6 +27,40 @@ class NnunetFacts:
         "variables that look like nnU-Net's and that no release reads: name, and the nearest real one"
     )
     v1_variables: tuple[Detail, ...] | Unknown = fact("variables of nnU-Net v1 that are set: name and value")
+    variables: tuple[Detail, ...] | Unknown = fact("variables that some release reads and that are set: name and value")
+    distribution: str | None | Unknown = fact(
+        "distribution that it comes with: nnunetv2 or that of a fork; None when absent, and for a folder without one"
+    )
+    origin: str | None | Unknown = fact(
+        "address or folder that it was installed from (direct_url.json); None for a package index, and when absent"
+    )
+    editable: bool | None | Unknown = fact(
+        "whether it is a link to that folder (pip install -e); None for a package index, and when absent"
+    )
+    shadowed: str | None | Unknown = fact(
+        "folder in which pip has installed nnU-Net, when Python finds another one first; None otherwise"
+    )
+    own_paths: bool | None | Unknown = fact(
+        "whether its paths.py holds folders of its own and reads no variable, as in some forks; None when absent"
+    )
+    load_variable: str | None | Unknown = fact("value of TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD; None when unset")
+    trainer_named: bool | None | Unknown = fact(
+        "whether a file of this installation names the wanted trainer; None for nnUNetTrainer itself, and when absent"
+    )
+    trainer_outside: bool | None | Unknown = fact(
+        "whether a file in the folders of nnUNet_extTrainer does; None likewise"
+    )
+    trainer_file: str | None | Unknown = fact("file that defines the wanted trainer; None likewise, and without one")
+    trainer_takes: tuple[str, ...] | None | Unknown = fact(
+        "parameters of the __init__ of that trainer, in order; None when it has none of its own"
+    )
+    trainer_hands_on: bool | None | Unknown = fact(
+        "whether that __init__ hands unpack_dataset on to nnUNetTrainer; None when it has none of its own"
+    )
+    network_takes: tuple[str, ...] | None | Unknown = fact(
+        "parameters of the build_network_architecture of that trainer; None when it has none of its own"
+    )
+    trainers_missing: tuple[Detail, ...] | Unknown = fact("folders in nnUNet_extTrainer that do not exist")
 
     newest_known: str | Unknown = derived("newest release that the table of releases holds")
     behaves_as: str | None | Unknown = derived(
@@ -46,3 +80,31 @@ class NnunetFacts:
         "whether the metadata of this release excludes the installed torch; None when either is absent"
     )
     bad_numbers: tuple[Detail, ...] | Unknown = derived("variables that must be a number and are not: name and value")
+    unmet: tuple[Detail, ...] | Unknown = derived(
+        "the conflicts that no other fact tells: those about torch and Triton are left out"
+    )
+    idle_variables: tuple[Detail, ...] | Unknown = derived(
+        "variables that are set, that this release does not read and that others do: name, and the releases"
+    )
+    distutils_lacking: bool | Unknown = derived(
+        "whether preprocessing would fail at its end for want of distutils, and no preprocessed data are there yet"
+    )
+    wandb_word: str | None | Unknown = derived(
+        "value of nnUNet_wandb_enabled when this release reads it and takes it for neither yes nor no; None otherwise"
+    )
+    wandb_lacking: bool | Unknown = derived("whether logging to Weights & Biases is on and wandb is not installed")
+    resume_refused: bool | Unknown = derived(
+        "whether torch refuses the checkpoint that --c, --val or -pretrained_weights of this training loads"
+    )
+    trainer_found: bool | None | Unknown = derived(
+        "whether this release finds the wanted trainer, by what files name; None for nnUNetTrainer, and when absent"
+    )
+    trainer_fits: bool | None | Unknown = derived(
+        "whether the __init__ of the wanted trainer is one that this release can call; None when it has none of its own"
+    )
+    network_fits: bool | None | Unknown = derived(
+        "whether its build_network_architecture is one that this release can call; None when it has none of its own"
+    )
+    trainer_form: str | None | Unknown = derived(
+        "releases that the wanted trainer was written for, as a range; None when that cannot be told"
+    )

@@ -27,5 +27,49 @@ class PlatformFacts:
         "on Windows: whether paths over 260 characters are enabled; None elsewhere"
     )
     ci: bool | Unknown = fact("whether a continuous-integration service runs this")
+    file_encoding: str | Unknown = fact(
+        "encoding of text files that are opened without naming one, as nnU-Net opens its log (before Python 3.15)"
+    )
+    code_page: int | None | Unknown = fact(
+        "on Windows: ANSI code page, such as 936, or 65001 for UTF-8; None elsewhere"
+    )
+    user_named: bool | Unknown = fact(
+        "whether Python finds a name for the user: in a variable such as USER, or in the list of users"
+    )
+    inductor_cache: str | None | Unknown = fact("value of TORCHINDUCTOR_CACHE_DIR; None when unset")
+    avx2: bool | None | Unknown = fact(
+        "whether the processor has AVX2; None on other architectures, and where the system does not tell"
+    )
+    wsl_driver: bool | None | Unknown = fact(
+        "inside WSL2: whether the NVIDIA driver of Windows is passed in (/usr/lib/wsl/lib/libcuda.so.1); None elsewhere"
+    )
+    wsl_linux_driver: str | None | Unknown = fact(
+        "inside WSL2: libcuda.so.1 that an NVIDIA driver for Linux has brought; None without one, and elsewhere"
+    )
+    wsl_default_version: int | None | Unknown = fact(
+        "on Windows: version that a new WSL distribution gets, 1 or 2; None elsewhere"
+    )
 
     wsl2_ready: bool | None | Unknown = derived("on Windows: whether a WSL2 distribution is installed; None elsewhere")
+    wsl1_only: bool | None | Unknown = derived(
+        "on Windows: whether there are WSL distributions for people, and all are WSL1; None elsewhere"
+    )
+    wsl_without_gpu: bool | None | Unknown = derived(
+        "whether Windows passes no GPU into WSL2, and the training is not asked to run on the CPU; None outside WSL2"
+    )
+    wsl_without_driver: bool | None | Unknown = derived(
+        "whether WSL2 has a GPU of Windows and no NVIDIA driver, and the training is not asked to run on the CPU; "
+        "None outside WSL2"
+    )
+    wsl_wrong_driver: bool | None | Unknown = derived(
+        "whether CUDA fails in WSL2 while a driver for Linux is installed in it; None outside WSL2"
+    )
+    wsl_memory_short: bool | None | Unknown = derived(
+        "whether WSL2, and no container in it, has less memory than the training needs; None outside WSL2"
+    )
+    newest_torch: str | None | Unknown = derived(
+        "newest torch release whose published builds run on this system; None when the newest known one does"
+    )
+    cache_nameless: bool | Unknown = derived(
+        "whether torch.compile, or the import of it, fails because torch names its cache after a user without a name"
+    )

@@ -31,8 +31,13 @@ class TorchFacts:
     torchvision_error: str | None | Unknown = fact("what 'import torchvision' failed with; None when it worked")
 
     release: str | None | Unknown = derived("release without its build label, as pip wants it; None without torch")
+    label: str | None | Unknown = derived(
+        "label of the PyTorch package index that the build comes from, such as rocm6.4; None without one"
+    )
     newest_known: str | Unknown = derived("newest release that the table of releases holds")
     newer_than_known: bool | Unknown = derived("whether the release is newer than the table")
+    newest_cuda: str | Unknown = derived("newest CUDA release whose builds the table holds")
+    cuda_newer_than_known: bool | Unknown = derived("whether its CUDA release is newer than that")
     driver_minimum: str | None | Unknown = derived("oldest NVIDIA driver for this build; None for builds without CUDA")
     driver_fits: bool | None | Unknown = derived(
         "whether the NVIDIA driver is new enough for this build; None without a driver or without a CUDA build"
@@ -42,9 +47,12 @@ class TorchFacts:
     )
     gpu_too_new: bool | None | Unknown = derived("whether such a GPU is newer than the build; None without one")
     wanted_index: str | None | Unknown = derived(
-        "label of the PyTorch package index whose builds fit the driver and the GPUs, such as cu126; "
+        "label of the PyTorch package index whose builds fit driver, GPUs, system, Python and nnU-Net, such as cu126; "
         "None when no published one does"
     )
+    cudnn_release: str | None | Unknown = derived("version of cuDNN that torch loads, such as 9.10.2; None without it")
+    conv3d_slow: bool | Unknown = derived("whether 3D convolutions of this torch are known to be several times slower")
+    cudnn_without_gpu: bool | Unknown = derived("whether a GPU is older than what the loaded cuDNN has code for")
     cuda_proven: bool | Unknown = derived("whether torch was asked and says that CUDA works, whatever tables say")
     cuda_usable: bool | Unknown = derived(
         "whether training on CUDA can start: what torch says, else what its build and the GPUs allow to conclude"

@@ -151,8 +151,8 @@ def _examine(context: Context) -> Report:
     from nnunet_doctor import processes
 
     wanted = [] if context.quick else ["torch"]
-    if not context.quick and context.request.trainer != "nnUNetTrainer":
-        wanted.append("torchvision")
+    if context.request.trainer != "nnUNetTrainer":
+        wanted += [f"trainer={context.request.trainer}", *([] if context.quick else ["torchvision"])]
     with tempfile.TemporaryDirectory(prefix="nnunet-doctor-") as folder:
         report = Path(folder, "report.jsonl")
         command = [str(context.python), str(SCRIPT), str(report), *wanted]

@@ -2,77 +2,45 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.probes.jsonfile import read_json, size_of, typed
 from nnunet_doctor.probes.paths import FOLDERS
-from nnunet_doctor.request import Request
 
 if TYPE_CHECKING:
     from nnunet_doctor.probes.raw.survey import Survey
 
-MOST_JSON_BYTES = 50 * 1024**2
-"""A JSON file of nnU-Net is far smaller; a larger one is not read."""
-
 MOST_LETTERS = 255
 """No file system takes a longer name."""
-
-MOST_VOXELS = 2**31
-"""A number over this, NaN or infinity is no size of an image and no count of cases."""
 
 REQUIRED_KEYS = ("channel_names", "labels", "numTraining", "file_ending")
 """nnunetv2/experiment_planning/verify_dataset_integrity.py."""
 
 _NAME = re.compile(r"Dataset(\d{3})_.+")
 
+_OF_TRAINING = (
+    "training__folder",
+    "training__state",
+    "training__validated",
+    "training__running",
+    "training__damaged_checkpoints",
+    "training__weights_misfit",
+    "training__weights_from_gpu",
+    "training__stage_folder",
+    "training__stage_lacking",
+    "training__stage_linked",
+    "training__stage_leftovers",
+)
+
 
 class NoSuchDatasetError(Exception):
     """What the user names as a dataset is neither an id, a name nor a folder; the message is for the user."""
-
-
-@dataclass(frozen=True)
-class Json:
-    """A JSON file: its state (ok, missing, unreadable, invalid), what is wrong, and its content."""
-
-    state: str
-    error: str | None = None
-    content: Any = None
-
-
-def read_json(path: Path, kind: type = dict) -> Json:
-    """Read a JSON file that should hold an object or a list; a hostile one is refused before it costs memory."""
-    try:
-        if not path.is_file():
-            return Json("missing")
-        if path.stat().st_size > MOST_JSON_BYTES:
-            return Json("invalid", f"{path.name} has more than {MOST_JSON_BYTES // 1024**2} MB")
-        raw = path.read_bytes()
-        content = json.loads(raw.decode("utf-8-sig"))
-    except json.JSONDecodeError as error:
-        return Json("invalid", f"line {error.lineno}, column {error.colno}: {error.msg}")
-    except UnicodeDecodeError as error:
-        return Json("invalid", f"byte {error.start} is not UTF-8")
-    except ValueError:  # Python's limit of digits
-        return Json("invalid", "it holds a number that is too long to be read")
-    except RecursionError:
-        return Json("invalid", "it is nested too deeply")
-    except OSError as error:
-        return Json("unreadable", error.strerror or str(error))
-    if not isinstance(content, kind):
-        wanted = "an object" if kind is dict else f"a {kind.__name__}"
-        return Json("invalid", f"it holds a {type(content).__name__} instead of {wanted}")
-    if raw.startswith(codecs.BOM_UTF8):
-        # json.load, which nnU-Net uses, refuses it
-        return Json("invalid", "it begins with a byte order mark (BOM); save it as UTF-8 without one", content)
-    return Json("ok", None, content)
 
 
 def look(context: Context) -> Notes:
@@ -90,19 +58,39 @@ def look(context: Context) -> Notes:
         for name, info in CATALOGUE.items():
             if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
                 notes.values[name], notes.sources[name] = None, absent
-    notes.see(absent, training__folder=None, training__state=None)
+    notes.see(absent, **dict.fromkeys(_OF_TRAINING, None))
     if requested is None:
         return notes
     bases = {folder: Path(value) for folder in FOLDERS if (value := context.environ.get(f"nnUNet_{folder}"))}
     found = _resolve(requested, bases, notes)
     if found is None:
         return notes
-    plans: Mapping[str, Any] = {}
-    if "preprocessed" in bases:
-        plans = _preprocessed(bases["preprocessed"] / found, context.request, notes)
-    if "results" in bases:
-        _results(bases["results"], found, plans, context.request, notes)
+    _prepared(context, bases, found, notes)
     return notes
+
+
+def _prepared(context: Context, bases: Mapping[str, Path], name: str, notes: Notes) -> None:
+    """Note what is preprocessed, and what earlier trainings left; a folder that cannot be read costs its own facts."""
+    from nnunet_doctor.probes import preprocessed
+
+    raw = notes.values.get("dataset.folder")
+    place = preprocessed.Place(
+        bases.get("preprocessed"), bases.get("results"), name, _id_of(name), Path(raw) if isinstance(raw, str) else None
+    )
+    content: Mapping[str, Any] = {}
+    try:
+        content = preprocessed.look(place, context.request, notes, deep=context.deep)
+    except OSError as error:
+        notes.see("nnUNet_preprocessed", preprocessed__plans_state=_unreadable(error))
+    try:
+        preprocessed.look_at_results(place, content, context.request, notes)
+        preprocessed.look_at_weights(place, content, context.request, notes)
+    except OSError as error:
+        notes.see("nnUNet_results", training__state=_unreadable(error))
+
+
+def _unreadable(error: OSError) -> Unknown:
+    return Unknown(f"{error.filename} cannot be read: {error.strerror}")
 
 
 # --- the files of the raw dataset ----------------------------------------------------------------------------------
@@ -310,10 +298,10 @@ def _raw(folder: Path | None, notes: Notes) -> None:
         dataset__json_missing_keys=tuple(Detail(key) for key in REQUIRED_KEYS if key not in content)
         if found.content is not None
         else (),
-        dataset__file_ending=_typed(content.get("file_ending"), str),
-        dataset__training_cases=_typed(content.get("numTraining"), int),
-        dataset__channels=_size(content.get("channel_names")),
-        dataset__labels=_size(content.get("labels")),
+        dataset__file_ending=typed(content.get("file_ending"), str),
+        dataset__training_cases=typed(content.get("numTraining"), int),
+        dataset__channels=size_of(content.get("channel_names")),
+        dataset__labels=size_of(content.get("labels")),
     )
 
 
@@ -331,174 +319,3 @@ def layout_of(folder: Path) -> str | None:
     names = (path.name for path in images.iterdir()) if images.is_dir() else iter(())
     first = next((name for name in names if not name.startswith(".")), "")
     return "nnunet-v1" if re.search(r"_\d{4}\.", first) else "decathlon"
-
-
-def _typed(value: Any, kind: type) -> Any:
-    if type(value) is not kind or (isinstance(value, int) and abs(value) >= MOST_VOXELS):
-        return None
-    return value
-
-
-def _size(value: Any) -> int | None:
-    return len(value) if isinstance(value, (dict, list)) else None
-
-
-# --- preprocessed data ---------------------------------------------------------------------------------------------
-
-
-def _preprocessed(folder: Path, request: Request, notes: Notes) -> Mapping[str, Any]:
-    """Note what is there, and return the content of the plans file."""
-    plans = read_json(folder / f"{request.plans}.json")
-    configurations = _configurations(plans)
-    state = plans.state if plans.state in ("ok", "missing") else "invalid"
-    if plans.state == "ok" and configurations is None:
-        state, plans = "invalid", Json("invalid", "it holds no configurations")
-    own_json = read_json(folder / "dataset.json")
-    beside = own_json.content or {}
-    splits, splits_error = _splits(folder)
-    notes.see(
-        "nnUNet_preprocessed",
-        preprocessed__folder=str(folder),
-        preprocessed__exists=folder.is_dir(),
-        preprocessed__fingerprint=(folder / "dataset_fingerprint.json").is_file(),
-        preprocessed__plans_state=state,
-        preprocessed__plans_error=plans.error,
-        preprocessed__plans_names=_plans_names(folder),
-        preprocessed__configurations=tuple(configurations) if configurations else None,
-        preprocessed__splits=splits,
-        preprocessed__splits_error=splits_error,
-        preprocessed__json_state=own_json.state,
-        preprocessed__channels=_size(beside.get("channel_names")),
-        preprocessed__labels=_size(beside.get("labels")),
-    )
-    if request.configuration and configurations and request.configuration in configurations:
-        _configuration(folder, request, plans.content or {}, resolved(configurations, request.configuration), notes)
-    return plans.content or {}
-
-
-def _configurations(plans: Json) -> dict[str, dict[str, Any]] | None:
-    found = (plans.content or {}).get("configurations")
-    if not isinstance(found, dict):
-        return None
-    return {str(name): item for name, item in found.items() if isinstance(item, dict)}
-
-
-def resolved(configurations: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any]:
-    """Return a configuration with what it inherits (PlansManager._internal_resolve_configuration_inheritance)."""
-    found: dict[str, Any] = {}
-    seen: set[str] = set()
-    while name in configurations and name not in seen:
-        seen.add(name)
-        found = {**configurations[name], **found}
-        name = str(configurations[name].get("inherits_from", ""))
-    return found
-
-
-def _plans_names(folder: Path) -> tuple[str, ...]:
-    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    return tuple(path.stem for path in files if _configurations(read_json(path)) is not None)
-
-
-def _splits(folder: Path) -> tuple[Observed, str | None]:
-    """Return the number of folds, None without a file, and what is wrong with the file."""
-    found = read_json(folder / "splits_final.json", list)
-    if found.state == "missing":
-        return None, None
-    if found.state != "ok":
-        return Unknown(f"splits_final.json: {found.error}"), found.error
-    return len(found.content), None
-
-
-def _configuration(
-    folder: Path, request: Request, plans: Mapping[str, Any], configuration: Mapping[str, Any], notes: Notes
-) -> None:
-    identifier = configuration.get("data_identifier") or f"{request.plans}_{request.configuration}"
-    data = folder / str(identifier)
-    stored: Observed
-    cases: Observed
-    try:
-        stored, cases = stored_cases(data)
-    except OSError as error:
-        stored = cases = Unknown(f"{data} cannot be looked at: {error.strerror}")
-    notes.see(
-        "plans file",
-        preprocessed__patch_size=_whole_numbers(configuration.get("patch_size")),
-        preprocessed__image_size=image_size(plans, configuration),
-        preprocessed__batch_size=_typed(configuration.get("batch_size"), int),
-        preprocessed__data_folder=str(data),
-    )
-    notes.see("folder of the configuration", preprocessed__data_format=stored, preprocessed__cases=cases)
-
-
-def image_size(plans: Mapping[str, Any], configuration: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """Return the median size of an image under a configuration, in voxels (z, y, x where the images are 3D).
-
-    A 2D configuration knows the size of a slice only; the number of slices is that of the original images.
-    """
-    own = _rounded(configuration.get("median_image_size_in_voxels"))
-    original = _rounded(plans.get("original_median_shape_after_transp"))
-    if own is None or original is None or len(own) == len(original):
-        return own
-    return (original[0], *own)
-
-
-def _rounded(value: Any) -> tuple[int, ...] | None:
-    usable = _is_short_list(value) and all(type(item) in (int, float) and abs(item) < MOST_VOXELS for item in value)
-    return tuple(max(1, round(item)) for item in value) if usable else None
-
-
-def _whole_numbers(value: Any) -> tuple[int, ...] | None:
-    usable = _is_short_list(value) and all(type(item) is int and 0 < item < MOST_VOXELS for item in value)
-    return tuple(value) if usable else None
-
-
-def _is_short_list(value: Any) -> bool:
-    return isinstance(value, list) and 1 <= len(value) <= 4
-
-
-def stored_cases(data: Path) -> tuple[str, int | None]:
-    """Say how cases are stored, by the endings that nnU-Net itself goes by, and count them.
-
-    nnU-Net ignores ``pkl`` and ``npy`` and takes any other ending for the format (nnunet_dataset.infer_dataset_class).
-    """
-    if not data.is_dir():
-        return "missing", None
-    names = [path.name for path in data.iterdir() if path.is_file()]
-    endings = {name.rpartition(".")[2] for name in names} - {"pkl", "npy"}
-    if not endings:
-        return "empty", 0
-    if len(endings) > 1 or not endings <= {"npz", "b2nd"}:
-        return "mixed", None
-    (ending,) = endings
-    return ending, sum(name.endswith(f".{ending}") and not name.endswith(f"_seg.{ending}") for name in names)
-
-
-# --- results -------------------------------------------------------------------------------------------------------
-
-
-def _results(results: Path, dataset: str, plans: Mapping[str, Any], request: Request, notes: Notes) -> None:
-    """Find the folder of the fold as nnU-Net does: by the names inside the plans file, not by those of the files.
-
-    nnUNetTrainer.__init__ and PlansManager.plans_name, dataset_name: a copy of a plans file under another name leads
-    into the folder of the original.
-    """
-    if request.configuration is None or request.fold is None:
-        return
-    dataset = str(plans.get("dataset_name") or dataset)
-    name = str(plans.get("plans_name") or request.plans)
-    fold = results / dataset / f"{request.trainer}__{name}__{request.configuration}" / f"fold_{request.fold}"
-    notes.see("nnUNet_results", training__folder=str(fold), training__state=training_state(fold))
-
-
-def training_state(fold: Path) -> str:
-    """Say what lies in the folder of a fold: none, started, resumable or finished.
-
-    ``checkpoint_final.pth`` is written at the end, ``_latest`` every 50 epochs and ``_best`` from the first one on
-    (nnUNetTrainer.on_epoch_end, on_train_end); ``--c`` takes any of them (run_training.maybe_load_checkpoint).
-    """
-    if (fold / "checkpoint_final.pth").is_file():
-        return "finished"
-    if any((fold / f"checkpoint_{name}.pth").is_file() for name in ("latest", "best")):
-        return "resumable"
-    started = fold.is_dir() and any(path.name.startswith(("training_log", "debug.json")) for path in fold.iterdir())
-    return "started" if started else "none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,8 @@ from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.probes.child import Report, start
 
-TRITONS = ("triton", "triton-windows", "triton-rocm", "triton-xpu", "pytorch-triton", "pytorch-triton-rocm")
+TRITONS: tuple[str, ...] = ("triton", "triton-windows", "triton-rocm", "triton-xpu")
+TRITONS += ("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
 
 
 def look(context: Context, examined: Callable[[], Report] | None = None) -> Notes:
@@ -34,7 +37,20 @@ def look(context: Context, examined: Callable[[], Report] | None = None) -> Note
     _torch(report, notes, context)
     _triton(report, notes, context)
     _nnunet(report, notes)
+    _packages(report, notes)
+    _trainer(report, notes, context)
+    notes.see("PATH", python__uv=shutil.which("uv", path=context.environ.get("PATH", os.defpath)))
+    notes.see("CONDA_EXE, MAMBA_EXE and PATH", python__conda=_conda(context.environ))
     return notes
+
+
+def _conda(environ: Mapping[str, str]) -> str | None:
+    """Return the program that looks after conda's environments; what activated one names it in a variable."""
+    named = next((environ[name] for name in ("CONDA_EXE", "MAMBA_EXE") if environ.get(name)), None)
+    path = environ.get("PATH", os.defpath)
+    return named or next(
+        filter(None, (shutil.which(name, path=path) for name in ("conda", "mamba", "micromamba"))), None
+    )
 
 
 def _not_seen(report: Report, stage: str) -> Unknown:
@@ -61,6 +77,16 @@ def _python(report: Report, notes: Notes) -> None:
         "headers",
         "headers_folder",
         "pip",
+        "arch",
+        "emulated",
+        "externally_managed",
+        "writable",
+        "user_site",
+        "made_by",
+        "conda_base",
+        "store",
+        "venv_module",
+        "optimize",
     )
     saw = report.saw("python")
     notes.see(
@@ -197,12 +223,21 @@ def _triton(report: Report, notes: Notes, context: Context) -> None:
     distributions = report.saw("distributions").get("distributions")
     if distributions is None:
         unknown = _not_seen(report, "distributions")
-        names = ("package", "version", "importable", "import_error")
+        names = ("package", "version", "importable", "import_error", "distributions", "required")
         notes.see("package metadata", **{f"triton__{name}": unknown for name in names})
         return
     package = next((name for name in TRITONS if name in distributions), None)
     version = _version_of(distributions, package) if package else None
-    notes.see("package metadata", triton__package=package, triton__version=version)
+    asked = distributions.get("torch", {"requires": ()})["requires"]
+    notes.see(
+        "package metadata",
+        triton__package=package,
+        triton__version=version,
+        triton__distributions=tuple(
+            f"{name} {_version_of(distributions, name)}" for name in TRITONS if name in distributions
+        ),
+        triton__required=required_triton(asked, report.saw("python").get("version", "")),
+    )
     if package is None:
         notes.see("package metadata", triton__importable=False, triton__import_error=None)
         return
@@ -216,36 +251,140 @@ def _triton(report: Report, notes: Notes, context: Context) -> None:
     )
 
 
+def required_triton(requires: Sequence[str], python: str) -> str | None:
+    """Return what torch asks of Triton here, without its marker; None when its metadata ask for none."""
+    environment = _environment(python)
+    for text in requires:
+        try:
+            requirement = Requirement(text)
+            if canonicalize_name(requirement.name) not in TRITONS:
+                continue
+            if requirement.marker is None or requirement.marker.evaluate(environment):
+                return f"{requirement.name}{requirement.specifier}"
+        except (InvalidRequirement, InvalidMarker, UndefinedEnvironmentName):
+            continue
+    return None
+
+
+def _environment(python: str) -> dict[str, str]:
+    """Return what markers ask, for another release of Python; empty for that of the doctor."""
+    environment: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]
+    if python:
+        environment |= {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+    return environment
+
+
 def _nnunet(report: Report, notes: Notes) -> None:
-    distributions = report.saw("distributions").get("distributions")
-    if distributions is None:
+    saw = report.saw("distributions")
+    if not saw:
         unknown = _not_seen(report, "distributions")
-        names = (
-            "installed",
-            "version",
-            "location",
-            "v1_version",
-            "requires_python",
-            "requires_torch",
-            "conflicts",
-            "script",
-        )
-        notes.see("package metadata", **{f"nnunet__{name}": unknown for name in names})
+        notes.see("package metadata", **{f"nnunet__{name}": unknown for name in _NNUNET_NAMES})
         return
-    python = report.saw("python")
-    found = distributions.get("nnunetv2")
-    location = report.saw("files").get("nnunetv2") if report.outcome("files") == "ok" else _not_seen(report, "files")
+    python, distributions = report.saw("python"), saw["distributions"]
+    found = distributions.get(saw["provider"])
+    files = report.saw("files") if report.outcome("files") == "ok" else None
+    location: Observed = _not_seen(report, "files") if files is None else files.get("nnunetv2")
+    version: Observed = found["version"] if found else None
+    if found is None and isinstance(location, str):
+        version = Unknown(f"{location} lies on the path of Python without having been installed")
     notes.see(
         "package metadata",
-        nnunet__installed=found is not None,
-        nnunet__version=found["version"] if found else None,
-        nnunet__location=location if found else None,
+        nnunet__installed=found is not None or isinstance(location, str),
+        nnunet__version=version,
+        nnunet__location=location,
         nnunet__v1_version=_version_of(distributions, "nnunet"),
         nnunet__requires_python=found["requires_python"] if found else None,
         nnunet__requires_torch=_bound(found["requires"], "torch") if found else None,
         nnunet__conflicts=conflicts(distributions, python.get("version", "")),
+        nnunet__distribution=saw["provider"],
+        nnunet__origin=(saw["origin"] or {}).get("url"),
+        nnunet__editable=(saw["origin"] or {}).get("editable"),
+        nnunet__shadowed=_shadowed(saw["origin"], location),
     )
+    notes.see("paths.py of nnU-Net", nnunet__own_paths=location if files is None else files.get("own_paths"))
     notes.see("scripts of the examined interpreter", nnunet__script=_script(python.get("scripts", "")))
+
+
+_NNUNET_NAMES = (
+    "installed",
+    "version",
+    "location",
+    "v1_version",
+    "requires_python",
+    "requires_torch",
+    "conflicts",
+    "distribution",
+    "origin",
+    "editable",
+    "shadowed",
+    "own_paths",
+    "script",
+)
+
+
+def _shadowed(origin: Mapping[str, Any] | None, location: Observed) -> str | None:
+    """Return the folder that pip tells of, where the modules that Python finds lie elsewhere.
+
+    A link to a checkout (pip install -e) may lead to any folder below it, so nothing is said of links.
+    """
+    if origin is None or origin["editable"] or not isinstance(location, str):
+        return None
+    meant = Path(origin["folder"], "nnunetv2")
+    return str(meant) if meant.is_dir() and not meant.samefile(location) else None
+
+
+_VERSIONS = {
+    "numpy": "numpy",
+    "blosc2": "blosc2",
+    "acvl_utils": "acvl-utils",
+    "batchgenerators": "batchgenerators",
+    "batchgeneratorsv2": "batchgeneratorsv2",
+    "threadpoolctl": "threadpoolctl",
+    "setuptools": "setuptools",
+    "wandb": "wandb",
+}
+_COPIES = {"before_user": "user", "before_path": "PYTHONPATH", "twice": "twice"}
+
+
+def _packages(report: Report, notes: Notes) -> None:
+    saw = report.saw("distributions")
+    if not saw:
+        names = (*_VERSIONS, *_COPIES, "from_conda", "conda_torch", "hidden")
+        notes.see("package metadata", **{f"python__{name}": _not_seen(report, "distributions") for name in names})
+        return
+    found = saw["distributions"]
+    notes.see("package metadata", **{f"python__{fact}": _version_of(found, name) for fact, name in _VERSIONS.items()})
+    for fact, way in _COPIES.items():
+        listed = [item for item in saw["copies"] if item["way"] == way]
+        details = tuple(Detail(item["name"], f"{item['used']} != {item['hidden']}") for item in listed)
+        notes.see("package metadata", **{f"python__{fact}": details})
+    notes.see("conda-meta", python__from_conda=tuple(saw["conda"]), python__conda_torch=saw["conda_torch"])
+    notes.see("PYTHONPATH", python__hidden=tuple(Detail(item["file"], item["module"]) for item in saw["hidden"]))
+
+
+_TRAINER = {
+    "trainer_named": "named",
+    "trainer_outside": "outside",
+    "trainer_file": "file",
+    "trainer_takes": "takes",
+    "trainer_hands_on": "hands_on_unpacking",
+    "network_takes": "network_takes",
+}
+
+
+def _trainer(report: Report, notes: Notes, context: Context) -> None:
+    if context.request.trainer == "nnUNetTrainer":
+        notes.see("command line", **dict.fromkeys((f"nnunet__{name}" for name in _TRAINER), None))
+        return
+    saw = report.saw("trainer")
+    if not saw:
+        notes.see("nnU-Net's files", **{f"nnunet__{name}": _not_seen(report, "trainer") for name in _TRAINER})
+        return
+    values = {f"nnunet__{fact}": saw.get(key) for fact, key in _TRAINER.items()}
+    if values["nnunet__trainer_takes"] is None:
+        values["nnunet__trainer_hands_on"] = None
+    listed = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    notes.see("nnU-Net's files", **listed)
 
 
 def _script(folder: str) -> str | None:
@@ -274,9 +413,7 @@ def conflicts(distributions: Mapping[str, Any], python: str) -> tuple[Detail, ..
         distributions: Version and requirements by normalised name.
         python: Release of the examined interpreter, for markers.
     """
-    environment: dict[str, str] = {**default_environment(), "extra": ""}  # type: ignore[dict-item]
-    if python:
-        environment |= {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+    environment = _environment(python)
     found = []
     for name, distribution in sorted(distributions.items()):
         for text in distribution["requires"]:

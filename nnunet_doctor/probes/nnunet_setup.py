@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from nnunet_doctor.facts import Detail
+from nnunet_doctor.facts import Detail, Unknown
 from nnunet_doctor.facts.tables import table
 from nnunet_doctor.probes.base import Context, Notes
 
@@ -24,15 +24,24 @@ def look(context: Context) -> Notes:
     notes.see("nnUNet_compile", nnunet__compile_variable=environ.get("nnUNet_compile"))
     notes.see("nnUNet_n_proc_DA", nnunet__workers_variable=environ.get("nnUNet_n_proc_DA"))
     notes.see("nnUNet_def_n_proc", nnunet__processes_variable=environ.get("nnUNet_def_n_proc"))
+    loading = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+    notes.see(loading, nnunet__load_variable=environ.get(loading))
     notes.see(
         "environment",
         nnunet__unknown_variables=unknown_variables(environ),
         nnunet__v1_variables=tuple(Detail(name, environ[name]) for name in V1_VARIABLES if name in environ),
+        nnunet__variables=tuple(Detail(name, environ[name]) for name in known_variables() if name in environ),
+        nnunet__trainers_missing=_missing(environ.get("nnUNet_extTrainer", "")),
     )
     command = shutil.which("nnUNetv2_train", path=environ.get("PATH", os.defpath))
     here = None if command is None else _belongs(Path(command), context.python)
     notes.see("PATH", nnunet__command=command, nnunet__command_here=here)
     return notes
+
+
+def _missing(folders: str) -> tuple[Detail, ...]:
+    """List the folders of nnUNet_extTrainer that nnU-Net passes over without a word (utilities/find_objects.py)."""
+    return tuple(Detail(item) for item in folders.split(os.pathsep) if item.strip() and not Path(item).exists())
 
 
 def _scripts(python: Path) -> Path:
@@ -41,10 +50,17 @@ def _scripts(python: Path) -> Path:
     return below if os.name == "nt" and below.is_dir() else python.parent
 
 
-def _belongs(command: Path, python: Path) -> bool:
+_SHIMS = re.compile(r"[/\\]\.?(pyenv|pyenv-win|asdf|mise|rtx)[/\\]shims$")
+
+
+def _belongs(command: Path, python: Path) -> bool | Unknown:
     """Say whether a command lies beside an interpreter or, as after ``pip install --user``, is started by it."""
     if command.resolve().parent == _scripts(python).resolve():
         return True
+    if _SHIMS.search(str(command.parent)):
+        return Unknown(f"{command} starts what its version manager has chosen")
+    if command.suffix.lower() == ".exe":
+        return _starts(command, python)
     try:
         with command.open("rb") as file:
             start = file.read(2000).decode("utf-8", "replace")
@@ -53,6 +69,22 @@ def _belongs(command: Path, python: Path) -> bool:
     # the second form is pip's for paths that are long or have blanks
     named = re.findall(r"""^(?:#!|'''exec' "?)\s*(/.*)/python[^/\n]*$""", start, re.MULTILINE)
     return bool(named) and Path(named[-1]).resolve() == python.parent.resolve()
+
+
+def _starts(launcher: Path, python: Path) -> bool:
+    """Say whether a launcher of Windows starts an interpreter: pip and uv write its path behind the program."""
+    try:
+        with launcher.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LAUNCHER_TAIL))
+            end = file.read().decode("utf-8", "replace").lower()
+    except OSError:
+        return False
+    return any(f"{folder}{os.sep}python".lower() in end for folder in {python.parent, python.parent.resolve()})
+
+
+LAUNCHER_TAIL = 65_536
+"""Bytes at the end of a launcher that hold the path of its interpreter and a small archive."""
 
 
 def known_variables() -> tuple[str, ...]:

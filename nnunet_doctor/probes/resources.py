@@ -6,7 +6,8 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,17 +19,22 @@ GIB = 1024**3
 
 def look(context: Context) -> Notes:
     """Note the facts of area resources."""
-    import tempfile
-
     notes = Notes()
     group = group_limits(Path("/"))
     _cpus(notes, group, context.environ)
     _memory(notes, group, context.environ)
+    _commit(notes)
     _shm(notes)
-    notes.see("getrlimit", resources__open_files=_open_files())
-    tmp = tempfile.gettempdir()
-    notes.see("tempfile.gettempdir()", resources__tmp=tmp)
-    notes.see("statvfs", resources__tmp_free_gib=round(shutil.disk_usage(tmp).free / GIB, 1))
+    _tmp(notes)
+    _limits(notes, group, context.environ)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    notes.see("getloadavg()", resources__load=None if load is None else round(load, 1))
+    notes.see("psutil.sensors_battery()", resources__on_battery=_on_battery())
+    notes.see(
+        "environment of the job",
+        resources__job_hours_left=job_hours_left(context.environ, time.time()),
+        resources__job_gpus=job_gpus(context.environ),
+    )
     return notes
 
 
@@ -40,11 +46,15 @@ class GroupLimits:
         cpus: Processors, as a fraction of time may be.
         memory: Bytes.
         memory_used: Bytes in use of them, caches that can be dropped left out.
+        pids: Processes and threads.
+        pids_used: How many of them run.
     """
 
     cpus: float | None = None
     memory: int | None = None
     memory_used: int | None = None
+    pids: int | None = None
+    pids_used: int | None = None
 
 
 def group_limits(root: Path) -> GroupLimits:
@@ -55,10 +65,11 @@ def group_limits(root: Path) -> GroupLimits:
     """
     groups = _own_groups(_text(root / "proc/self/cgroup"))
     cpus, memory, used = [], [], []
+    pids: list[tuple[int, int]] = []
     for mount, point, kind, options in _group_mounts(_text(root / "proc/self/mountinfo")):
         for controllers, path in groups:
             v2 = kind == "cgroup2" and controllers == ("",)
-            v1 = kind == "cgroup" and set(controllers) & options & {"cpu", "memory"}
+            v1 = kind == "cgroup" and set(controllers) & options & {"cpu", "memory", "pids"}
             if not (v2 or v1):
                 continue
             for folder in _upwards(root / point.lstrip("/"), path, mount):
@@ -69,11 +80,18 @@ def group_limits(root: Path) -> GroupLimits:
                     if limit is not None and limit < 1 << 60:
                         memory.append(limit)
                         used.append(_used(folder, v2=v2))
+                if v2 or "pids" in controllers:
+                    limit = _number(folder / "pids.max")
+                    if limit is not None:
+                        pids.append((limit, _number(folder / "pids.current") or 0))
     least = min(range(len(memory)), key=memory.__getitem__, default=None)
+    fewest = min(pids, key=lambda pair: pair[0] - pair[1], default=(None, None))
     return GroupLimits(
         cpus=min((limit for limit in cpus if limit is not None), default=None),
         memory=None if least is None else memory[least],
         memory_used=None if least is None else used[least],
+        pids=fewest[0],
+        pids_used=fewest[1],
     )
 
 
@@ -127,6 +145,20 @@ def _used(folder: Path, *, v2: bool) -> int:
     return max(0, used - sum(int(row[1]) for row in caches if len(row) == 2 and row[0] == key and row[1].isdigit()))
 
 
+_JOB_CPUS = {
+    "slurm": ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE"),
+    "lsf": ("LSB_DJOB_NUMPROC",),
+    "pbs": ("PBS_NCPUS", "PBS_NP"),
+    "sge": ("NSLOTS",),
+}
+"""Variables in which schedulers say how many processors a job was given on this node."""
+
+
+def _least_number(environ: Mapping[str, str], variables: Sequence[str]) -> int | None:
+    numbers = [int(text) for name in variables if (text := environ.get(name, "")).isdecimal()]
+    return min((number for number in numbers if number > 0), default=None)
+
+
 def granted_cpus(environ: Mapping[str, str]) -> tuple[int, str | None]:
     """Return how many processors this process may use, and what limits them; None when it may use all."""
     return _granted_cpus(group_limits(Path("/")), environ)
@@ -135,8 +167,7 @@ def granted_cpus(environ: Mapping[str, str]) -> tuple[int, str | None]:
 def _granted_cpus(group: GroupLimits, environ: Mapping[str, str]) -> tuple[int, str | None]:
     machine = os.cpu_count() or 1
     limits = {"affinity": _affinity(), "cgroup": None if group.cpus is None else max(1, math.ceil(group.cpus))}
-    asked = environ.get("SLURM_CPUS_PER_TASK", "")
-    limits["slurm"] = int(asked) if asked.isdigit() and int(asked) > 0 else None
+    limits |= {name: _least_number(environ, variables) for name, variables in _JOB_CPUS.items()}
     granted, name = min(((limit, name) for name, limit in limits.items() if limit), default=(machine, None))
     return min(granted, machine), name if granted < machine else None
 
@@ -185,6 +216,47 @@ def slurm_memory(environ: Mapping[str, str]) -> int | None:
     return None
 
 
+def _commit(notes: Notes) -> None:
+    """Note what the system promises at most; Linux promises without a limit, unless it is told not to overcommit."""
+    limit, free = _windows_commit() or linux_commit(Path("/")) or (None, None)
+    notes.see(
+        "GlobalMemoryStatusEx, /proc/meminfo",
+        resources__commit_limit_gib=None if limit is None else _gib(limit),
+        resources__commit_free_gib=None if free is None else _gib(free),
+    )
+
+
+def _windows_commit() -> tuple[int, int] | None:
+    if sys.platform != "win32":
+        return None
+    import ctypes
+
+    class Status(ctypes.Structure):
+        _fields_ = (
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            *((name, ctypes.c_ulonglong) for name in ("memory", "free_memory", "commit", "free_commit")),
+            *((name, ctypes.c_ulonglong) for name in ("virtual", "free_virtual", "free_extended")),
+        )
+
+    status = Status(length=ctypes.sizeof(Status))
+    if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
+        return None
+    return int(status.commit), int(status.free_commit)
+
+
+def linux_commit(root: Path) -> tuple[int, int] | None:
+    """Return limit and rest of what Linux promises, in bytes, where vm.overcommit_memory is 2; None elsewhere."""
+    if _number(root / "proc/sys/vm/overcommit_memory") != 2:
+        return None
+    rows = dict(line.split(":", 1) for line in _text(root / "proc/meminfo").splitlines() if ":" in line)
+    words = [rows.get(name, "").split() for name in ("CommitLimit", "Committed_AS")]
+    if not all(word and word[0].isdecimal() for word in words):
+        return None
+    limit, used = (int(word[0]) * 1024 for word in words)
+    return limit, max(0, limit - used)
+
+
 def _gib(count: int) -> float:
     return round(count / GIB, 1)
 
@@ -192,19 +264,96 @@ def _gib(count: int) -> float:
 def _shm(notes: Notes) -> None:
     size: Observed = None
     free: Observed = None
+    writable: Observed = None
     if sys.platform == "linux":
         try:
             usage = shutil.disk_usage("/dev/shm")
             size, free = round(usage.total / GIB, 3), round(usage.free / GIB, 3)
+            writable = os.access("/dev/shm", os.W_OK | os.X_OK)
         except OSError as error:
             size = free = Unknown(f"/dev/shm cannot be looked at: {error.strerror}")
-    notes.see("/dev/shm", resources__shm_gib=size, resources__shm_free_gib=free)
+            writable = False
+    notes.see("/dev/shm", resources__shm_gib=size, resources__shm_free_gib=free, resources__shm_writable=writable)
 
 
-def _open_files() -> int | None:
+def _tmp(notes: Notes) -> None:
+    """Take the folder that Python takes: the first of TMPDIR, TEMP, TMP and those of the system that takes files."""
+    import tempfile
+
+    try:
+        tmp = tempfile.gettempdir()
+        free = round(shutil.disk_usage(tmp).free / GIB, 1)
+    except OSError as error:
+        unknown = Unknown(str(error))
+        notes.see("tempfile.gettempdir()", resources__tmp=unknown, resources__tmp_usable=False)
+        notes.see("statvfs", resources__tmp_free_gib=unknown)
+        return
+    notes.see("tempfile.gettempdir()", resources__tmp=tmp, resources__tmp_usable=True)
+    notes.see("statvfs", resources__tmp_free_gib=free)
+
+
+def _limits(notes: Notes, group: GroupLimits, environ: Mapping[str, str]) -> None:
+    address, size, hours = _soft_limit("AS"), _soft_limit("FSIZE"), _soft_limit("CPU")
+    # the system does not hold root to it
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    notes.see(
+        "getrlimit",
+        resources__open_files=_soft_limit("NOFILE"),
+        resources__processes_limit=None if is_root else _soft_limit("NPROC"),
+        resources__address_space_gib=None if address is None else round(address / GIB, 1),
+        resources__file_size_gib=None if size is None else round(size / GIB, 3),
+        resources__cpu_time_hours=None if hours is None else round(hours / 3600, 2),
+    )
+    notes.see("control group", resources__pids_limit=group.pids, resources__pids_used=group.pids_used)
+    threads = _least_number(environ, ("OPENBLAS_NUM_THREADS",)) or _least_number(environ, ("OMP_NUM_THREADS",))
+    notes.see("OPENBLAS_NUM_THREADS, OMP_NUM_THREADS", resources__blas_threads=threads)
+
+
+def _soft_limit(name: str) -> int | None:
+    """Return a soft limit; None when there is none, on Windows, and where the system does not know it."""
     try:
         import resource
     except ImportError:  # Windows
         return None
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    kind = getattr(resource, f"RLIMIT_{name}", None)
+    if kind is None:
+        return None
+    soft = resource.getrlimit(kind)[0]
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def _on_battery() -> bool | None:
+    import psutil
+
+    try:
+        battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    except (OSError, psutil.Error):
+        return None
+    return None if battery is None or battery.power_plugged is None else not battery.power_plugged
+
+
+def job_hours_left(environ: Mapping[str, str], now: float) -> float | None:
+    """Return the hours until Slurm ends this job; None outside one and for a job without an end.
+
+    Args:
+        environ: The environment of the job.
+        now: Seconds since 1970.
+    """
+    end = environ.get("SLURM_JOB_END_TIME", "")
+    if not environ.get("SLURM_JOB_ID") or not end.isdecimal() or int(end) <= 0:
+        return None
+    return round((int(end) - now) / 3600, 2)
+
+
+def job_gpus(environ: Mapping[str, str]) -> int | None:
+    """Count the GPUs that Slurm has given to this job on this node; None outside one."""
+    if not environ.get("SLURM_JOB_ID"):
+        return None
+    count = environ.get("SLURM_GPUS_ON_NODE", "")
+    if count.isdecimal():
+        return int(count)
+    for name in ("SLURM_STEP_GPUS", "SLURM_JOB_GPUS", "CUDA_VISIBLE_DEVICES"):
+        listed = environ.get(name, "")
+        if listed not in ("", "NoDevFiles"):
+            return len(listed.split(","))
+    return 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from nnunet_doctor import __version__
-from nnunet_doctor.check import SEVERITIES, Fix, fill
+from nnunet_doctor.check import INSTALLING, SEVERITIES, Fix, fill
 from nnunet_doctor.engine import Diagnosis, Finding
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
@@ -195,20 +195,31 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
 
 
 def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
-    """Put a fix into words, its command into the quoting of the user's shell."""
+    """Put a fix into words, its command into what the examined environment takes and the user's shell reads."""
+    text = fill(fix.text[language], facts)
+    command, notes = _command(fix, facts) if fix.command else (None, ())
+    if notes:
+        from nnunet_doctor.words import say
+
+        blank = " " if language == "en" else ""
+        known = {"prefix": fill("{python.prefix}", facts), "origin": fill("{nnunet.origin}", facts)}
+        text = blank.join([text, *(say(language, note, **known) for note in notes)])
     return FixRecord(
-        text=fill(fix.text[language], facts),
-        command=_command(fix, facts) if fix.command else None,
+        text=text,
+        command=command,
         launch=LaunchRecord(
             {name: fill(value, facts) for name, value in fix.env.items()}, [fill(word, facts) for word in fix.args]
         ),
     )
 
 
-def _command(fix: Fix, facts: Facts) -> str:
-    from nnunet_doctor.shell import command_line
+def _command(fix: Fix, facts: Facts) -> tuple[str, tuple[str, ...]]:
+    """Return the command, and the keys of the sentences that go with it."""
+    from nnunet_doctor.shell import command_lines, environment_of, fitted
 
-    return command_line(shell_of(facts), [fill(word, facts) for word in fix.command])
+    environment = environment_of({name: facts[name] for name in INSTALLING})
+    commands, notes = fitted([fill(word, facts) for word in fix.command], environment)
+    return command_lines(shell_of(facts), commands), notes
 
 
 def plan_record(plan: Plan) -> PlanRecord:

@@ -13,15 +13,11 @@ from pathlib import Path
 import pytest
 
 from nnunet_doctor.facts import Detail, Unknown
-from nnunet_doctor.probes import dataset
-from nnunet_doctor.probes.dataset import (
-    NoSuchDatasetError,
-    layout_of,
-    read_json,
-    resolved,
-    stored_cases,
-    training_state,
-)
+from nnunet_doctor.probes import dataset, stored
+from nnunet_doctor.probes.dataset import NoSuchDatasetError, layout_of
+from nnunet_doctor.probes.jsonfile import read_json
+from nnunet_doctor.probes.plans import resolved
+from nnunet_doctor.probes.results import training_state
 
 GOOD = {
     "channel_names": {"0": "CT"},
@@ -608,7 +604,9 @@ def test_stored_cases(tmp_path, files, expected):
         for name in files:
             (data / name).touch()
 
-    assert stored_cases(data) == expected
+    found = stored.look(data)
+
+    assert (found.format, None if found.cases is None else len(found.cases)) == expected
 
 
 @pytest.mark.parametrize(

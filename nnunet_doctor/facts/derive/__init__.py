@@ -4,7 +4,19 @@ A rule names the facts it reads; when one of them is unknown, so is the result, 
 ``tolerant`` is handed the unknowns and decides for itself. One module for each area.
 """
 
-from nnunet_doctor.facts.derive import gpu, nnunet, outcome, paths, platform, python, torch, training, workers
+from nnunet_doctor.facts.derive import (
+    gpu,
+    nnunet,
+    outcome,
+    paths,
+    platform,
+    python,
+    resources,
+    torch,
+    training,
+    triton,
+    workers,
+)
 from nnunet_doctor.facts.derive.rules import RULES, derive, inputs_of, with_inputs
 
 __all__ = [
@@ -17,8 +29,10 @@ __all__ = [
     "paths",
     "platform",
     "python",
+    "resources",
     "torch",
     "training",
+    "triton",
     "with_inputs",
     "workers",
 ]

@@ -25,9 +25,34 @@ def convert_argument(layout: str | None, folder: str | None) -> str | None:
     return folder if layout in ("decathlon", "nnunet-v1") else None
 
 
+_PLAIN = re.compile(
+    r"nnUNetTrainer(_\d+epochs?(_NoMirroring)?|NoMirroring|_onlyMirror01\w*|DA5\w*|NoDA|_DASegOrd0\w*|Adam\w*|Adan\w*"
+    r"|VanillaAdam\w*|CosAnneal|DiceLoss|CELoss\w*|[Tt]opk10Loss\w*|DiceTopK10Loss|DiceCELoss_noSmooth|_noDummy2DDA"
+    r"|_probabilisticOversampling\w*|_warmup|Benchmark_5epochs\w*|NoDeepSupervision)?"
+)
+
+
+def is_plain(trainer: str) -> bool:
+    """Say whether a trainer is one of nnU-Net's that take network and sizes as the plans describe them.
+
+    Those of all releases that do not override build_network_architecture (nnunetv2/training/nnUNetTrainer/variants).
+    """
+    return _PLAIN.fullmatch(trainer) is not None
+
+
+@rule("training.follows_plans", "training.trainer")
+def follows_plans(trainer: str) -> bool:
+    return is_plain(trainer)
+
+
 @rule("training.planned", "training.configuration")
 def planned(configuration: str | None) -> bool:
     return configuration is not None
+
+
+@rule("training.trains", "training.planned", "training.validates")
+def trains(planned: bool, validates: bool) -> bool:
+    return planned and not validates
 
 
 @rule("dataset.raw_matters", "training.planned", "preprocessed.plans_state", "preprocessed.data_format")
@@ -121,6 +146,13 @@ def is_3d(configuration: str | None, patch_size: Sequence[int] | None) -> bool:
     return configuration is not None and configuration.startswith("3d")
 
 
+@rule("training.may_be_3d", "training.planned", "training.is_3d", tolerant=True)
+def may_be_3d(planned: bool | Unknown, is_3d: bool | Unknown) -> bool | Unknown:
+    if planned is False:
+        return True
+    return planned if isinstance(planned, Unknown) else is_3d
+
+
 @rule("training.uses_variants", "training.trainer", "nnunet.behaves_as")
 def uses_variants(trainer: str, release: str | None) -> bool | Unknown:
     """From 2.6.2 on, the search for another trainer imports the Primus trainers, and with them timm and torchvision."""
@@ -130,12 +162,27 @@ def uses_variants(trainer: str, release: str | None) -> bool | Unknown:
 
 
 @rule(
-    "training.compiles", "nnunet.behaves_as", "platform.os", "training.device", "nnunet.compile_variable", tolerant=True
+    "training.compiles",
+    "nnunet.behaves_as",
+    "platform.os",
+    "training.device",
+    "nnunet.compile_variable",
+    "triton.compile_off",
+    tolerant=True,
 )
 def compiles(
-    release: str | None | Unknown, system: str | Unknown, device: str | Unknown, variable: str | None | Unknown
+    release: str | None | Unknown,
+    system: str | Unknown,
+    device: str | Unknown,
+    variable: str | None | Unknown,
+    off: str | None | Unknown = None,
 ) -> bool | Unknown:
-    """Take the decision that nnU-Net takes (nnUNetTrainer._do_i_compile and initialize, per release)."""
+    """Take the decision that nnU-Net takes (nnUNetTrainer._do_i_compile and initialize, per release).
+
+    A variable of torch can make torch.compile hand back what it is given, whatever nnU-Net decides.
+    """
+    if isinstance(off, str):
+        return False
     if isinstance(release, Unknown):
         return release
     if isinstance(variable, Unknown):
@@ -167,11 +214,23 @@ def compiles_for_cuda(compiles: bool, device: str, build: str | None) -> bool:
     return compiles and device == "cuda" and build == "cuda"
 
 
-@rule("training.compiles_late", "training.compiles", "nnunet.behaves_as", "nnunet.compile_variable", tolerant=True)
+@rule(
+    "training.compiles_late",
+    "training.compiles",
+    "nnunet.behaves_as",
+    "nnunet.compile_variable",
+    "triton.compile_off",
+    tolerant=True,
+)
 def compiles_late(
-    compiles: bool | Unknown, release: str | None | Unknown, variable: str | None | Unknown
+    compiles: bool | Unknown,
+    release: str | None | Unknown,
+    variable: str | None | Unknown,
+    off: str | None | Unknown,
 ) -> bool | Unknown:
     """The predictor of the final validation has its own test, which asks for neither device nor system (2.5.1 on)."""
+    if isinstance(off, str):
+        return False
     if variable is None or release is None or (isinstance(variable, str) and not _is_true(variable)):
         return False
     for needed in (variable, release):

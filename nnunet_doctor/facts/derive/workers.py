@@ -185,3 +185,152 @@ def safe_processes(cpus: int, memory: float) -> int:
 def over_processes(processes: int, safe: int) -> bool:
     """The estimate is rough: one process more or less proves nothing."""
     return processes > safe + 1
+
+
+# --- the memory of a GPU -------------------------------------------------------------------------------------------
+
+GPU_GIB = 2.7
+GPU_BYTES_PER_VALUE = 5.06
+"""Memory of a training on a GPU: a part of its own, and one for each value in the feature maps of a batch.
+
+The line through what nnU-Net's authors have measured for their plans (documentation/resenc_presets.md: 9.1, 22.7 and
+36.6 GB for ResEnc M, L and XL), against the size of feature maps that these plans aim at with batch size 2 in 3D
+(residual_encoder_unet_planners.py: 680e6, 2100e6 and 3600e6). It gives 8.0 GB for the default plans, measured as 7.7.
+"""
+
+GPU_SLACK = 1.25
+"""Part of what is measured is torch's cache, and torch.compile saves some: a GPU with less than this may do."""
+
+
+@rule(
+    "training.gpu_memory_needed_gib",
+    "training.device",
+    "training.trains",
+    "training.follows_plans",
+    "training.num_gpus",
+    "preprocessed.feature_maps",
+    "preprocessed.batch_size",
+)
+def gpu_memory_needed(
+    device: str, trains: bool, follows: bool, gpus: int, maps: int | None, batch: int | None
+) -> float | None:
+    """The batch is divided among the GPUs (nnUNetTrainer._set_batch_size_and_oversample)."""
+    if device != "cuda" or not trains or not follows or maps is None or batch is None:
+        return None
+    share = math.ceil(batch / max(1, gpus))
+    return round(GPU_GIB + GPU_BYTES_PER_VALUE * maps * share / GIB, 1)
+
+
+@rule("training.over_gpu_memory", "training.gpu_memory_needed_gib", "gpu.chosen_memory_gib", "gpu.too_small")
+def over_gpu_memory(needed: float | None, there: float | None, too_small: bool) -> bool:
+    return needed is not None and there is not None and not too_small and needed > GPU_SLACK * there
+
+
+# --- preprocessing, and the unpacking of its cases -----------------------------------------------------------------
+
+LEAST_COMPRESSED = 0.1
+"""Share of their size that images take when they are stored: made-up CT and MR volumes keep 0.13 to 0.5 (blosc2)."""
+
+BYTES_WHILE_RESAMPLING = 16
+"""Resampling works on one channel in double precision, and keeps its input beside its result (skimage.resize)."""
+
+PREPROCESSING = {"2d": 8, "3d_fullres": 4, "3d_lowres": 8}
+"""Processes that nnUNetv2_plan_and_preprocess starts unless told otherwise; 4 for other configurations."""
+
+
+@rule(
+    "training.unpacking_needs_gib",
+    "preprocessed.packed",
+    "preprocessed.all_voxels",
+    "preprocessed.fingerprint_cases",
+    "preprocessed.channels",
+    "training.trains",
+)
+def unpacking_needs(
+    packed: int | None, voxels: int | None, cases: int | None, channels: int | None, trains: bool
+) -> float | None:
+    """Float32 images and int8 labels, unpacked beside the npz (dataloading/utils.py, unpack_dataset)."""
+    if not packed or not voxels or not cases or not channels or not trains:
+        return None
+    return round(packed * voxels / cases * (4 * channels + 1) / GIB, 1)
+
+
+@rule("training.over_unpacking_space", "training.unpacking_needs_gib", "paths.preprocessed_free_gib")
+def over_unpacking_space(needed: float | None, free: float | None) -> bool:
+    return needed is not None and free is not None and needed > free
+
+
+@rule(
+    "training.preprocessing_needs_gib",
+    "preprocessed.data_lacking",
+    "preprocessed.all_voxels",
+    "preprocessed.channels",
+)
+def preprocessing_needs(lacking: bool, voxels: int | None, channels: int | None) -> float | None:
+    if not lacking or not voxels or not channels:
+        return None
+    return round(LEAST_COMPRESSED * voxels * (4 * channels + 2) / GIB, 1)
+
+
+@rule("training.over_preprocessing_space", "training.preprocessing_needs_gib", "paths.preprocessed_free_gib")
+def over_preprocessing_space(needed: float | None, free: float | None) -> bool:
+    return needed is not None and free is not None and needed > free
+
+
+def preprocessing_gib(processes: int, largest: int, average: float, channels: int) -> float:
+    """Estimate the memory of preprocessing: one process holds the largest case, the others average ones."""
+    voxels = largest + (processes - 1) * average
+    return processes * PROCESS_GIB + voxels * (4 * channels + BYTES_WHILE_RESAMPLING) / GIB
+
+
+_CASES = (
+    "preprocessed.data_lacking",
+    "preprocessed.largest_voxels",
+    "preprocessed.all_voxels",
+    "preprocessed.fingerprint_cases",
+    "preprocessed.channels",
+)
+
+
+@rule("training.preprocessing_memory_gib", "training.configuration", *_CASES)
+def preprocessing_memory(
+    configuration: str | None,
+    lacking: bool,
+    largest: int | None,
+    voxels: int | None,
+    cases: int | None,
+    channels: int | None,
+) -> float | None:
+    if not lacking or not largest or not voxels or not cases or not channels:
+        return None
+    processes = min(PREPROCESSING.get(configuration or "", 4), cases)
+    return round(preprocessing_gib(processes, largest, voxels / cases, channels), 1)
+
+
+@rule("training.over_preprocessing_memory", "training.preprocessing_memory_gib", "resources.memory_available_gib")
+def over_preprocessing_memory(needed: float | None, available: float) -> bool:
+    return needed is not None and needed > available
+
+
+@rule(
+    "training.preprocessing_processes",
+    "resources.cpus",
+    "resources.memory_available_gib",
+    "training.configuration",
+    *_CASES,
+)
+def preprocessing_processes(
+    cpus: int,
+    available: float,
+    configuration: str | None,
+    lacking: bool,
+    largest: int | None,
+    voxels: int | None,
+    cases: int | None,
+    channels: int | None,
+) -> int | None:
+    if not lacking or not largest or not voxels or not cases or not channels:
+        return None
+    most = min(PREPROCESSING.get(configuration or "", 4), cpus, cases)
+    fits = (n for n in range(most, 1, -1) if preprocessing_gib(n, largest, voxels / cases, channels) <= available)
+    return next(fits, 1)

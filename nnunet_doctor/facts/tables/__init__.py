@@ -1,4 +1,4 @@
-"""Dated knowledge that derived facts read: releases of nnU-Net and of PyTorch and what is true of each."""
+"""Dated knowledge that derived facts read: releases of nnU-Net, PyTorch and Triton, and what is true of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import tomli
 
-NAMES = ("nnunet", "torch")
+NAMES = ("nnunet", "torch", "triton", "cuda", "torch_problems")
 """The tables there are."""
 
 
@@ -24,10 +24,34 @@ def known_until(name: str) -> str:
     return day
 
 
+def sources(name: str) -> tuple[str, ...]:
+    """Return where the knowledge of a table comes from."""
+    return tuple(table(name)["sources"])
+
+
+def rows(name: str) -> int:
+    """Return the number of rows in a table, over all its lists."""
+    return sum(len(value) for key, value in table(name).items() if key != "sources" and isinstance(value, list))
+
+
 def newest(name: str) -> str:
-    """Return the newest release in a table."""
+    """Return the newest release in a table of releases."""
     version: str = table(name)["release"][-1]["version"]
     return version
+
+
+def newest_of(name: str) -> str | None:
+    """Return the newest release that a table knows; None for one that is not about releases."""
+    if "release" in table(name):
+        return newest(name)
+    return newest_cuda() if name == "cuda" else None
+
+
+def newest_cuda() -> str:
+    """Return the newest CUDA release whose builds are known."""
+    from packaging.version import Version
+
+    return max((str(row["cuda"]) for row in table("cuda")["code"]), key=Version)
 
 
 def row_for(name: str, version: str) -> dict[str, Any] | None:

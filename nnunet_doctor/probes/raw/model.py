@@ -80,7 +80,7 @@ def _description(path: Path) -> Description | None:
 
 
 def _spacings(folder: Path) -> Sequence[Sequence[float]]:
-    from nnunet_doctor.probes.dataset import read_json
+    from nnunet_doctor.probes.jsonfile import read_json
 
     content: Any = read_json(folder / "dataset_fingerprint.json").content or {}
     spacings = content.get("spacings")

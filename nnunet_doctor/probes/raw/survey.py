@@ -391,7 +391,7 @@ def _side_files(folder: str, structure: Structure, reports: dict[str, FileReport
 
 def _spacing_beside(path: str, subject: str, beside: str, structure: Structure) -> tuple[float, ...]:
     """Return the spacing along z, y, x; nnU-Net assumes 1 when there is no file."""
-    from nnunet_doctor.probes.dataset import read_json
+    from nnunet_doctor.probes.jsonfile import read_json
 
     found = read_json(Path(path))
     if found.state == "missing":

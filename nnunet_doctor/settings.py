@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nnunet_doctor.facts import Facts, Observed, Value
+from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Value
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.tables import row_for
 
@@ -33,6 +33,16 @@ VARIABLES: dict[str, Setting] = {
         Setting("nnUNet_compile", "nnunet.compile_variable"),
         Setting("nnUNet_n_proc_DA", "nnunet.workers_variable"),
         Setting("nnUNet_def_n_proc", "nnunet.processes_variable"),
+        Setting("CUDA_VISIBLE_DEVICES", "gpu.visible"),
+        Setting("CUDA_DEVICE_ORDER", "gpu.order"),
+        Setting("CUDA_LAUNCH_BLOCKING", "gpu.launch_blocking"),
+        Setting("PYTORCH_CUDA_ALLOC_CONF", "gpu.allocator"),
+        Setting("PYTORCH_ALLOC_CONF", "gpu.allocator_new"),
+        Setting("PYTORCH_ENABLE_MPS_FALLBACK", "gpu.mps_fallback"),
+        Setting("NCCL_P2P_DISABLE", "gpu.nccl_peers"),
+        Setting("MASTER_PORT", "training.master_port"),
+        Setting("OMP_NUM_THREADS", "resources.blas_threads"),
+        Setting("TORCHINDUCTOR_CACHE_DIR", "platform.inductor_cache"),
     )
 }
 """Environment variables by name."""
@@ -41,6 +51,7 @@ OPTIONS: dict[str, Setting] = {
     setting.name: setting
     for setting in (
         Setting("-device", "training.device_request", unset="auto"),
+        Setting("-num_gpus", "training.num_gpus", unset=1),
         Setting("--c", "training.continues", unset=False, takes_value=False),
     )
 }
@@ -71,8 +82,8 @@ def setting_of(name: str) -> Setting:
 
 
 def is_understood(name: str, facts: Facts) -> bool:
-    """Say whether the examined nnU-Net release reads this variable; options of the list exist in every release."""
-    if name not in VARIABLES:
+    """Say whether the examined nnU-Net release reads this variable of its own; what others read it does not touch."""
+    if not name.startswith("nnUNet_"):
         return True
     release = facts["nnunet.behaves_as"]
     row = row_for("nnunet", release) if isinstance(release, str) else None
@@ -84,6 +95,13 @@ def overlay(facts: Facts, settings: Mapping[str, str]) -> Facts:
     values: dict[str, Observed] = {}
     for name, value in settings.items():
         setting = setting_of(name)
-        values[setting.fact] = value if setting.takes_value else True
+        values[setting.fact] = _as_fact(setting, value)
     sources = dict.fromkeys(values, "launch settings")
     return derive(facts.with_values(values, sources))
+
+
+def _as_fact(setting: Setting, value: str) -> Observed:
+    """Return a value as the fact would be if it were set."""
+    if not setting.takes_value:
+        return True
+    return int(value) if CATALOGUE[setting.fact].type is int else value

@@ -15,7 +15,7 @@ from nnunet_doctor.facts.tables import table
 NEVER = ("2.0", "2.1")
 ASKED = ("2.1.2", "2.2", "2.2.1", "2.3", "2.3.1")
 EVERYWHERE = ("2.4", "2.4.1", "2.4.2")
-CUDA_NOT_WINDOWS = ("2.5.1", "2.5.2", "2.6.0", "2.6.2", "2.6.3", "2.6.4", "2.7.0", "2.8.0", "2.8.1")
+CUDA_NOT_WINDOWS = ("2.5", "2.5.1", "2.5.2", "2.6.0", "2.6.2", "2.6.3", "2.6.4", "2.7.0", "2.8.0", "2.8.1")
 PLACES = [
     ("linux", "cuda"),
     ("linux", "cpu"),
@@ -388,7 +388,7 @@ def test_variables_that_switch_torch_compile_off(name: str, value: str, torch: s
 
 @pytest.mark.parametrize(
     ("triton", "link", "old_gcc"),
-    [("2.1.0", True, False), ("2.3.1", True, True), ("3.2.0", True, False), ("3.5.1", True, True),
+    [("2.1.0", True, False), ("2.3.1", True, True), ("3.2.0", True, True), ("3.5.1", True, True),
      ("3.6.0", False, True), ("3.8.0", False, True), ("9.0.0", False, True)],
 )  # fmt: skip
 def test_what_releases_of_triton_ask_of_the_machine(triton: str, link: bool, old_gcc: bool) -> None:
@@ -971,3 +971,643 @@ def test_who_installed_torch(conda: str | None, packages: tuple[str, ...], from_
     facts = known(python__conda_torch=conda, python__from_conda=packages, torch__installed=True)
 
     assert (facts["python.torch_from_conda"], facts["python.torch_over_conda"]) == (from_conda, over)
+
+
+PLACES_OF_DATA = {
+    "paths__preprocessed": "/p", "paths__results": "/r", "paths__preprocessed_free_gib": 900.0,
+    "paths__results_free_gib": 900.0, "paths__preprocessed_writable": True, "paths__results_writable": True,
+    "paths__preprocessed_refusal": None, "paths__results_refusal": None,
+}  # fmt: skip
+"""Folders that take files and have room."""
+
+READY = {
+    "training__configuration": "2d", "training__fold": "0", "dataset__requested": "10", "preprocessed__plans_state": "ok",
+    "preprocessed__configurations": ("2d",), "preprocessed__data_format": "b2nd", "preprocessed__splits": 5,
+}  # fmt: skip
+"""A training whose data are there."""
+
+NOTHING_NAMED = {
+    "training__configuration": None, "training__fold": None, "dataset__requested": None, "preprocessed__plans_state": None,
+    "preprocessed__configurations": None, "preprocessed__data_format": None, "preprocessed__splits": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "folders"),
+    [
+        ({}, ("results",)),
+        ({"preprocessed__splits": None}, ("preprocessed", "results")),
+        ({"preprocessed__splits": None, "training__fold": "all"}, ("results",)),
+        ({"preprocessed__data_format": "missing"}, ("preprocessed", "results")),
+        ({"preprocessed__plans_state": "missing"}, ("preprocessed", "results")),
+        ({"training__configuration": None, "preprocessed__plans_state": "missing"}, ("preprocessed",)),
+        (NOTHING_NAMED, ()),
+    ],
+)
+def test_folders_that_are_sure_to_be_written_to(changes: dict[str, object], folders: tuple[str, ...]) -> None:
+    """A training from prepared data writes results only; what is still to be prepared, or split, is written too."""
+    assert known(**(READY | changes))["paths.to_write"] == folders
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused", "error", "warning"),
+    [
+        (READY, "results", ["nnUNet_results"], []),
+        (READY, "preprocessed", [], []),
+        (READY | {"preprocessed__splits": None}, "preprocessed", ["nnUNet_preprocessed"], []),
+        (NOTHING_NAMED, "preprocessed", [], ["nnUNet_preprocessed"]),
+        (NOTHING_NAMED, "results", [], ["nnUNet_results"]),
+    ],
+)
+def test_a_folder_that_takes_no_files_matters_where_it_is_written_to(
+    asked: dict[str, object], refused: str, error: list[str], warning: list[str]
+) -> None:
+    """Preprocessed data that others share may be read-only; results of a training may not."""
+    shut = {f"paths__{refused}_writable": False, f"paths__{refused}_refusal": "EACCES: Permission denied"}
+    facts = known(**(PLACES_OF_DATA | asked | shut))
+
+    assert [item.subject for item in facts["paths.not_writable"]] == error  # type: ignore[union-attr]
+    assert [item.subject for item in facts["paths.read_only"]] == warning  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "free", "quota", "full", "shut"),
+    [
+        ("EDQUOT: Disk quota exceeded", 900.0, True, False, False),
+        ("ENOSPC: No space left on device", 900.0, True, False, False),
+        ("ENOSPC: No space left on device", 0.0, False, True, False),
+        ("EROFS: Read-only file system", 900.0, False, False, True),
+        ("EROFS: Read-only file system", 0.0, False, True, True),
+    ],
+)
+def test_a_quota_is_told_from_a_full_disk_and_from_a_right(
+    refusal: str, free: float, quota: bool, full: bool, shut: bool
+) -> None:
+    """Why a folder takes no file decides what is said of it."""
+    where = {
+        "paths__results_writable": False, "paths__results_refusal": refusal, "paths__results_free_gib": free,
+    }  # fmt: skip
+    facts = known(**(PLACES_OF_DATA | READY | where))
+
+    assert bool(facts["paths.over_quota"]) is quota
+    assert bool(facts["paths.full"]) is full
+    assert bool(facts["paths.not_writable"]) is shut
+
+
+def test_a_full_disk_of_data_that_are_only_read_is_no_matter() -> None:
+    """An image of a file system, as clusters hold data in, has no room at all and needs none."""
+    image = {"paths__preprocessed_free_gib": 0.0, "paths__preprocessed_writable": False}
+    refused = {"paths__preprocessed_refusal": "EROFS: Read-only file system"}
+    facts = known(**(PLACES_OF_DATA | READY | image | refused))
+
+    assert facts["paths.full"] == facts["paths.nearly_full"] == facts["paths.not_writable"] == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "subjects"),
+    [
+        ({}, []),
+        ({"paths__results_kind": "missing", "paths__results_parent": True}, []),
+        ({"paths__results_kind": "missing", "paths__results_parent": False}, ["nnUNet_results"]),
+        ({"paths__preprocessed_kind": "missing", "paths__preprocessed_parent": True}, []),
+        ({"paths__raw_kind": "missing"}, []),
+        ({"paths__raw_kind": "missing", "preprocessed__plans_state": "missing"}, ["nnUNet_raw"]),
+    ],
+)
+def test_a_folder_that_nnunet_makes_is_not_missing(changes: dict[str, object], subjects: list[str]) -> None:
+    """Folders to write to are made; raw data are not asked for once they are preprocessed."""
+    there = {f"paths__{folder}": f"/{folder}" for folder in ("raw", "preprocessed", "results")}
+    kinds = {f"paths__{folder}_kind": "folder" for folder in ("raw", "preprocessed", "results")}
+    parents = {"paths__preprocessed_parent": True, "paths__results_parent": True}
+    facts = known(**(there | kinds | parents | READY | changes))
+
+    assert [item.subject for item in facts["paths.missing"]] == subjects  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "awkward"),
+    [("/data/raw\r", True), ("$HOME/raw", True), ("${DATA}/raw", True), ("/data/50$/raw", False), ("/data/100%/raw", False)],
+)  # fmt: skip
+def test_values_that_a_shell_did_not_resolve(value: str, awkward: bool) -> None:
+    """Line ends of Windows and variables inside single quotes become part of a path; a sign alone may be a name."""
+    facts = known(paths__raw=value, paths__preprocessed=None, paths__results=None, platform__os="linux")
+
+    assert bool(facts["paths.awkward"]) is awkward
+
+
+@pytest.mark.parametrize(
+    ("encoding", "python", "fold", "stops"),
+    [
+        ("cp1252", "3.12.1", "0", True),
+        ("cp1252", "3.15.0", "0", False),
+        ("cp1252", "3.12.1", "all", False),
+        ("cp936", "3.12.1", "0", False),
+        ("gb18030", "3.12.1", "0", False),
+        ("utf-8", "3.12.1", "0", False),
+        ("ascii", "3.12.1", "0", True),
+    ],
+)
+def test_a_path_that_the_log_cannot_hold(encoding: str, python: str, fold: str, stops: bool) -> None:
+    """The splits file is named in the log of every fold but 'all', in the encoding of the system until Python 3.15."""
+    facts = known(
+        paths__preprocessed="D:\\医学\\p", preprocessed__folder="D:\\医学\\p\\Dataset010_Colon",
+        platform__file_encoding=encoding, python__version=python, training__fold=fold,
+    )  # fmt: skip
+
+    assert bool(facts["paths.unencodable"]) is stops
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "drive", "far"),
+    [
+        ("nfs4", None, True), ("fuse.drive", None, True), ("NTFS", "remote", True), ("vboxsf", None, True),
+        ("ext4", None, False), ("lustre", None, False), ("gpfs", None, False), ("ceph", None, False), ("9p", None, False),
+        ("NTFS", "fixed", False), (None, None, False),
+    ],
+)  # fmt: skip
+def test_storage_of_another_machine(filesystem: str | None, drive: str | None, far: bool) -> None:
+    """Parallel file systems are made for many readers; WSL's border to Windows has a check of its own."""
+    facts = known(paths__preprocessed="/p", paths__preprocessed_filesystem=filesystem, paths__preprocessed_drive=drive)
+
+    assert facts["paths.on_network"] is far
+
+
+@pytest.mark.parametrize(
+    ("container", "filesystem", "lost"),
+    [
+        ("docker", "overlay", True), ("kubernetes", "overlay", True), ("docker", "ext4", False),
+        ("apptainer", "overlay", False), (None, "overlay", False),
+    ],
+)  # fmt: skip
+def test_results_inside_a_container(container: str | None, filesystem: str, lost: bool) -> None:
+    """Only what lies in a container's own layer goes with it; outside, an overlay is a choice of the machine."""
+    facts = known(platform__container=container, paths__results_filesystem=filesystem)
+
+    assert facts["paths.lost_with_container"] is lost
+
+
+def test_longest_path_is_that_of_the_log_until_names_are_known() -> None:
+    """Names of cases make paths longer than the log's, once they are long themselves."""
+    fold = "C:\\r\\Dataset010_Colon\\nnUNetTrainer__nnUNetPlans__2d\\fold_0"
+    cases = "C:\\p\\Dataset010_Colon\\nnUNetPlans_2d"
+    plain = {"training__folder": fold, "preprocessed__data_folder": cases, "dataset__file_ending": ".nii.gz"}
+
+    assert known(**plain, paths__longest_name=None)["paths.longest"] == len(fold) + 1 + 34
+    assert known(**plain, paths__longest_name=20)["paths.longest"] == len(fold) + 1 + 34
+    assert known(**plain, paths__longest_name=90)["paths.longest"] == len(fold) + len("\\validation\\") + 90
+    assert known(**(plain | {"training__folder": None}), paths__longest_name=90)["paths.longest"] is None
+
+
+@pytest.mark.parametrize(
+    ("spins", "memory", "often"),
+    [(True, 8.0, True), (True, 400.0, False), (False, 8.0, False), (None, 8.0, None)],
+)
+def test_a_hard_disk_matters_for_data_that_memory_cannot_keep(
+    spins: bool | None, memory: float, often: bool | None
+) -> None:
+    """5e9 voxels of CT are some 14 GiB when stored: a large memory reads them once."""
+    facts = known(
+        paths__preprocessed_rotational=spins, preprocessed__all_voxels=5_000_000_000, preprocessed__channels=1,
+        resources__memory_available_gib=memory,
+    )  # fmt: skip
+
+    assert facts["paths.disk_read_often"] is often
+
+
+@pytest.mark.parametrize(("store", "found"), [(True, 1), (False, 0), (None, 0)])
+def test_folders_that_the_store_hides(store: bool | None, found: int) -> None:
+    """Only a Python of the Store keeps what it writes below AppData elsewhere."""
+    facts = known(
+        paths__preprocessed="D:\\p",
+        paths__results="C:\\Users\\li\\AppData\\Local\\nnunet\\results",
+        python__store=store,
+    )
+
+    assert len(facts["paths.redirected"]) == found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("distributions", "ready", "only_1"),
+    [
+        (None, None, None), ((), False, False), (("Ubuntu:1",), False, True), (("Ubuntu:1", "Debian:2"), True, False),
+        (("docker-desktop:2",), False, False), (("Ubuntu:1", "docker-desktop:2"), False, True),
+    ],
+)  # fmt: skip
+def test_distributions_of_wsl(distributions: tuple[str, ...] | None, ready: bool | None, only_1: bool | None) -> None:
+    """Those that programs install for themselves count for nobody."""
+    facts = known(platform__wsl_distributions=distributions)
+
+    assert (facts["platform.wsl2_ready"], facts["platform.wsl1_only"]) == (ready, only_1)
+
+
+WSL2 = {
+    "platform__wsl": 2, "platform__container": None, "training__device_request": "auto", "platform__wsl_gpu": True,
+    "platform__wsl_driver": True, "platform__wsl_linux_driver": None, "gpu__count": 1, "torch__build": "cuda",
+    "torch__cuda_available": True, "platform__os": "linux",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "without_gpu", "without_driver", "wrong_driver"),
+    [
+        ({}, False, False, False),
+        ({"platform__wsl_gpu": False, "platform__wsl_driver": False, "gpu__count": 0}, True, False, False),
+        ({"platform__wsl_driver": False, "gpu__count": 0}, False, True, False),
+        ({"platform__wsl_linux_driver": "/usr/lib/libcuda.so.1"}, False, False, False),
+        ({"platform__wsl_linux_driver": "/usr/lib/libcuda.so.1", "torch__cuda_available": False}, False, False, True),
+        ({"platform__wsl_gpu": False, "training__device_request": "cpu"}, False, False, False),
+        ({"platform__wsl_gpu": False, "platform__container": "docker"}, False, False, False),
+        ({"platform__wsl": None, "platform__wsl_gpu": None}, None, None, None),
+    ],
+)
+def test_gpu_of_wsl2(
+    changes: dict[str, object], without_gpu: bool | None, without_driver: bool | None, wrong_driver: bool | None
+) -> None:
+    """Who asks for the CPU, or works in a container, is not told of a GPU; a driver too many matters where CUDA fails."""
+    facts = known(**(WSL2 | changes))
+
+    assert facts["platform.wsl_without_gpu"] is without_gpu
+    assert facts["platform.wsl_without_driver"] is without_driver
+    assert facts["platform.wsl_wrong_driver"] is wrong_driver
+
+
+@pytest.mark.parametrize(
+    ("system", "arch", "glibc", "macos", "newest"),
+    [
+        ("linux", "x86_64", "2.17", None, "2.6.0"), ("linux", "arm64", "2.17", None, "2.5.1"),
+        ("linux", "x86_64", "2.28", None, None), ("linux", "x86_64", None, None, None),
+        ("macos", "x86_64", None, "15.1", "2.2.2"), ("macos", "arm64", None, "13.7.8", "2.11.0"),
+        ("macos", "arm64", None, "14.0", None), ("windows", "x86_64", None, None, None),
+    ],
+)  # fmt: skip
+def test_newest_torch_of_a_system(
+    system: str, arch: str, glibc: str | None, macos: str | None, newest: str | None
+) -> None:
+    """The platform tags of the wheels say where each release still installs (asked of the index, 2026-11)."""
+    facts = known(platform__os=system, platform__arch=arch, platform__glibc=glibc, platform__macos=macos)
+
+    assert facts["platform.newest_torch"] == newest
+
+
+@pytest.mark.parametrize(
+    ("torch", "cache", "fails"),
+    [
+        ("2.6.0", None, True), ("2.12.1", None, True), ("2.13.0", None, False), ("2.6.0", "/cache", False),
+        ("2.8.0+cu128", "/cache", True), ("2.14.1", "/cache", False),
+    ],
+)  # fmt: skip
+def test_a_user_without_a_name_and_the_cache_of_torch(torch: str, cache: str | None, fails: bool) -> None:
+    """Before 2.13 torch asks for the name; a folder of one's own helps up to 2.7."""
+    compiles = {"nnunet__version": "2.8.1", "platform__os": "linux", "training__device_request": "cuda"}
+    variable = {"nnunet__compile_variable": None, "platform__inductor_cache": cache}
+
+    assert (
+        known(**compiles, **variable, torch__version=torch, platform__user_named=False)["platform.cache_nameless"]
+        is fails
+    )
+    assert (
+        known(**compiles, **variable, torch__version=torch, platform__user_named=True)["platform.cache_nameless"]
+        is False
+    )
+
+
+@pytest.mark.parametrize(
+    ("system", "letters", "python", "long"),
+    [
+        ("linux", 75, "3.11.7", False), ("linux", 76, "3.11.7", True), ("linux", 76, "3.14.0", False),
+        ("macos", 90, "3.11.7", False), ("windows", 90, "3.11.7", False),
+    ],
+)  # fmt: skip
+def test_folder_for_temporary_files_is_too_long_for_sockets(system: str, letters: int, python: str, long: bool) -> None:
+    """TMPDIR of 75 letters hands tensors over, one of 76 does not (tried with torch 2.14 on Python 3.11)."""
+    facts = known(platform__os=system, resources__tmp="/" + "x" * (letters - 1), python__version=python)
+
+    assert facts["resources.tmp_too_long"] is long
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "short"), [(1024, None, False), (512, None, False), (256, None, True), (256, "2", False)]
+)
+def test_open_files(limit: int, workers: str | None, short: bool) -> None:
+    """The usual limits are enough; a few hundred are for few workers only."""
+    facts = known(
+        platform__os="linux", resources__open_files=limit, nnunet__workers_variable=workers, resources__cpus_machine=16
+    )
+
+    assert facts["resources.over_open_files"] is short
+
+
+@pytest.mark.parametrize(
+    ("free", "available", "over"), [(64.0, 60.0, False), (14.0, 60.0, True), (14.0, 12.0, False), (None, 12.0, None)]
+)
+def test_memory_that_the_system_promises(free: float | None, available: float, over: bool | None) -> None:
+    """A page file that is too small matters beside memory that is free; where memory is short, that is said."""
+    machine = {
+        "platform__os": "windows", "training__device_request": "cuda", "nnunet__version": "2.8.1",
+        "resources__cpus_machine": 16, "resources__cpus": 16, "resources__memory_available_gib": available,
+        "resources__shm_free_gib": None, "resources__commit_free_gib": free,
+    }  # fmt: skip
+    facts = known(**machine, nnunet__workers_variable=None)
+    fewer = known(**machine, nnunet__workers_variable=str(facts["resources.commit_workers"]))
+
+    assert facts["resources.over_commit"] is over
+    assert not fewer["resources.over_commit"] or free is None
+
+
+@pytest.mark.parametrize(
+    ("cpus", "user", "group", "blas", "over"),
+    [
+        (64, None, None, None, None), (64, 4096, None, None, False), (64, None, 1024, None, True), (64, None, 1024, 1, False),
+        (8, None, 1024, None, False), (8, 100, 1024, None, True),
+    ],
+)  # fmt: skip
+def test_processes_and_threads(
+    cpus: int, user: int | None, group: int | None, blas: int | None, over: bool | None
+) -> None:
+    """Eight processes with numpy and scipy start a thousand threads on 64 processors, unless they are told to start one."""
+    facts = known(
+        platform__os="linux", resources__cpus=cpus, resources__cpus_machine=cpus, resources__cpus_limited_by=None,
+        resources__processes_limit=user, resources__pids_limit=group, resources__pids_used=None if group is None else 10,
+        resources__blas_threads=blas, nnunet__workers_variable=None, nnunet__processes_variable=None,
+    )  # fmt: skip
+
+    assert facts["resources.over_threads"] is over
+    if over:
+        fewer = derive(facts.with_values({"nnunet.processes_variable": str(facts["resources.thread_processes"])}))
+
+        assert fewer["resources.over_threads"] is False
+
+
+@pytest.mark.parametrize(
+    ("limit", "device", "over"),
+    [(None, "cuda", None), (64.0, "cuda", False), (8.0, "cuda", True), (8.0, "cpu", False), (3.0, "cpu", True)],
+)
+def test_address_space(limit: float | None, device: str, over: bool | None) -> None:
+    """CUDA maps far more than the CPU needs; without 5 GiB not even the imports fit."""
+    facts = known(resources__address_space_gib=limit, training__device_request=device)
+
+    assert facts["resources.over_address_space"] is over
+
+
+@pytest.mark.parametrize(
+    ("hours", "trainer", "continues", "short"),
+    [
+        (1.0, "nnUNetTrainer", False, True), (1.0, "nnUNetTrainer", True, False), (24.0, "nnUNetTrainer", False, False),
+        (1.0, "nnUNetTrainer_100epochs", False, False), (1.0, "nnUNetTrainer_4000epochs", False, True),
+        (1.0, "MyTrainer", False, False), (None, "nnUNetTrainer", False, None),
+    ],
+)  # fmt: skip
+def test_a_job_that_ends_before_its_training_can(
+    hours: float | None, trainer: str, continues: bool, short: bool | None
+) -> None:
+    """No GPU makes 1000 epochs in an hour; trainings that go on over jobs, or are short, are left alone."""
+    facts = known(
+        resources__job_hours_left=hours,
+        training__configuration="2d",
+        training__trainer=trainer,
+        training__continues=continues,
+    )
+
+    assert facts["resources.job_too_short"] is short
+
+
+@pytest.mark.parametrize(
+    ("cpus", "machine", "memory", "workers", "processes"),
+    [
+        (64, 64, 200.0, False, False), (10, 64, 200.0, False, False), (8, 64, 200.0, True, False), (4, 64, 200.0, True, True),
+        (2, 2, 11.3, False, False), (16, 16, 5.0, False, True),
+    ],
+)  # fmt: skip
+def test_workers_and_processes_beyond_what_is_granted(
+    cpus: int, machine: int, memory: float, workers: bool, processes: bool
+) -> None:
+    """Some more workers than processors harm nobody; a small machine of one's own is slow, but carries its processes."""
+    facts = known(
+        resources__cpus=cpus, resources__cpus_machine=machine, resources__memory_available_gib=memory,
+        nnunet__workers_variable=None, nnunet__processes_variable=None,
+    )  # fmt: skip
+
+    assert facts["resources.over_workers"] is workers
+    assert facts["resources.over_processes"] is processes
+
+
+@pytest.mark.parametrize(
+    ("python", "release", "requirement"),
+    [
+        ("3.9.18", None, "torch>=2.1.2,<2.7,!=2.9.*"),
+        ("3.12.1", None, "torch>=2.1.2,!=2.9.*"),
+        ("3.12.1", "2.5.2", "torch>=2.1.2,<2.7,!=2.9.*"),
+        (Unknown("the interpreter did not answer"), None, "torch>=2.1.2,!=2.9.*"),
+    ],
+)
+def test_torch_that_is_asked_for(python: str | Unknown, release: str | None, requirement: str) -> None:
+    """It fits the installed nnU-Net, or else the one that pip would choose for this Python."""
+    facts = known(python__version=python, nnunet__version=release)
+
+    assert facts["nnunet.torch_requirement"] == requirement
+
+
+@pytest.mark.parametrize(
+    ("nnunet", "required", "requirement", "index"),
+    [
+        ("2.6.3", "<2.9.0,>=2.1.2", "torch>=2.3,!=2.9.*,<2.9.0,>=2.1.2", "cu126"),
+        ("2.8.1", "!=2.9.*,>=2.1.2", "torch>=2.1.2,!=2.9.*", "cu130"),
+        ("2.5.2", ">=2.1.2", "torch>=2.1.2,<2.7,!=2.9.*", "cu126"),
+        (None, None, "torch>=2.1.2,!=2.9.*", "cu130"),
+    ],
+)
+def test_torch_that_pip_is_asked_for(nnunet: str | None, required: str | None, requirement: str, index: str) -> None:
+    """What nnU-Net trains with by its code and by its metadata, from an index that has such a release."""
+    facts = known(
+        nnunet__version=nnunet, nnunet__requires_torch=required, gpu__driver="580.95.05", gpu__capabilities=("8.6",),
+        platform__os="linux", platform__wsl=None, platform__glibc="2.35", platform__arch="x86_64", python__version="3.11.7",
+    )  # fmt: skip
+
+    assert facts["nnunet.torch_requirement"] == requirement
+    assert facts["torch.wanted_index"] == index
+
+
+@pytest.mark.parametrize(
+    ("kind", "network", "release", "trainer", "fits"),
+    [
+        ("architecture", "a.PlainConvUNet", "2.8.1", "nnUNetTrainer", True),
+        ("architecture", "a.PlainConvUNet", "2.3.1", "nnUNetTrainer", True),
+        ("architecture", "a.PlainConvUNet", "2.2.1", "nnUNetTrainer_5epochs", False),
+        ("flat", "PlainConvUNet", "2.2.1", "nnUNetTrainer", True),
+        ("flat", "PlainConvUNet", "2.8.1", "nnUNetTrainer", True),
+        ("flat", "ResidualEncoderUNet", "2.2.1", "nnUNetTrainer", True),
+        ("flat", "ResidualEncoderUNet", "2.4.2", "nnUNetTrainer", False),
+        ("flat", "ResidualEncoderUNet", "2.5.1", "nnUNetTrainer", True),
+        ("flat", "UMambaBot", "2.8.1", "nnUNetTrainer", False),
+        ("architecture", "a.PlainConvUNet", "2.2.1", "nnUNetTrainerUMambaBot", None),
+        ("architecture", "a.PlainConvUNet", None, "nnUNetTrainer", None),
+        (None, None, "2.8.1", "nnUNetTrainer", None),
+    ],
+)
+def test_plans_of_other_releases(
+    kind: str | None, network: str | None, release: str | None, trainer: str, fits: bool | None
+) -> None:
+    """2.3 changed the plans: older releases read only their own kind, newer ones both but for some networks."""
+    facts = known(
+        preprocessed__plans_kind=kind, preprocessed__network=network, nnunet__version=release, training__trainer=trainer
+    )
+
+    assert facts["preprocessed.plans_fit"] is fits
+
+
+def test_functions_that_came_later() -> None:
+    """A name that the plans hold and that the installed release does not have is told with the one that brought it."""
+    names = ("SimpleITKIOWithReorient", "resample_torch_fornnunet", "resample_data_or_seg_to_shape")
+    old, new = (known(preprocessed__names=names, nnunet__version=release) for release in ("2.5.2", "2.6.3"))
+
+    assert old["preprocessed.names_too_new"] == (Detail("SimpleITKIOWithReorient", "2.6.3"),)
+    assert new["preprocessed.names_too_new"] == ()
+
+
+@pytest.mark.parametrize(
+    ("patch", "divisors", "trainer", "unfit"),
+    [
+        ((64, 128, 128), (8, 32, 32), "nnUNetTrainer", ()),
+        ((50, 128, 100), (8, 32, 32), "nnUNetTrainer", (Detail("patch_size[0]", "50 / 8"), Detail("patch_size[2]", "100 / 32"))),
+        ((50, 128, 100), (8, 32, 32), "MyTrainer", None),
+        ((50, 128), (8, 32, 32), "nnUNetTrainer", None),
+        ((50, 128, 100), None, "nnUNetTrainer", None),
+    ],
+)  # fmt: skip
+def test_patches_that_cannot_be_halved(
+    patch: tuple[int, ...], divisors: tuple[int, ...] | None, trainer: str, unfit: object
+) -> None:
+    """Each axis has to be a multiple of the product of its strides, for networks whose halves are joined as nnU-Net's."""
+    facts = known(preprocessed__patch_size=patch, preprocessed__downsampling=divisors, training__trainer=trainer)
+
+    assert facts["training.patch_unfit"] == unfit
+
+
+PRESETS = {
+    "nnUNetPlans": (560_000_000, 8.0),
+    "M": (680_000_000, 9.1),
+    "L": (2_100_000_000, 22.5),
+    "XL": (3_600_000_000, 36.6),
+}
+
+
+@pytest.mark.parametrize(("maps", "gib"), PRESETS.values(), ids=PRESETS)
+def test_memory_of_a_gpu_is_what_is_measured_for_the_presets(maps: int, gib: float) -> None:
+    """The plans' own targets lead to what nnU-Net's authors report: 7.7, 9.1, 22.7 and 36.6 GB."""
+    facts = known(**GPU_TRAINING, preprocessed__feature_maps=maps)
+
+    assert facts["training.gpu_memory_needed_gib"] == pytest.approx(gib, abs=0.15)
+
+
+GPU_TRAINING: dict[str, object] = {
+    "training__device_request": "cuda",
+    "training__configuration": "3d_fullres",
+    "training__validates": False,
+    "training__trainer": "nnUNetTrainer",
+    "training__num_gpus": 1,
+    "preprocessed__patch_size": (128, 128, 128),
+    "preprocessed__batch_size": 2,
+    "gpu__count": 1,
+    "gpu__names": ("Made-up GPU",),
+    "gpu__capabilities": ("8.6",),
+    "gpu__visible": None,
+    "gpu__order": None,
+    "gpu__mig_modes": None,
+    "torch__cuda_available": True,
+    "torch__device_names": ("Made-up GPU",),
+    "torch__device_capabilities": ("8.6",),
+}
+
+
+@pytest.mark.parametrize(
+    ("preset", "card", "over"),
+    [
+        ("nnUNetPlans", 7.6, False),
+        ("nnUNetPlans", 5.8, True),
+        ("M", 7.6, False),
+        ("M", 11.0, False),
+        ("L", 23.5, False),
+        ("L", 19.6, False),
+        ("L", 15.7, True),
+        ("L", 11.8, True),
+        ("XL", 39.4, False),
+        ("XL", 31.8, False),
+        ("XL", 23.5, True),
+    ],
+)
+def test_a_gpu_that_is_too_small_for_the_plans(preset: str, card: float, over: bool) -> None:
+    """Default plans are silent on a card with 8 GB, and presets on the cards that they are made for."""
+    facts = known(
+        **GPU_TRAINING, preprocessed__feature_maps=PRESETS[preset][0], gpu__memory_gib=(card,), gpu__free_gib=(card,)
+    )
+
+    assert facts["training.over_gpu_memory"] is over
+
+
+def test_a_batch_is_divided_among_gpus() -> None:
+    """With two GPUs each holds half of the batch."""
+    one, two = (
+        known(**{**GPU_TRAINING, "training__num_gpus": gpus, "preprocessed__feature_maps": 560_000_000})
+        for gpus in (1, 2)
+    )
+
+    assert one["training.gpu_memory_needed_gib"] == 8.0
+    assert two["training.gpu_memory_needed_gib"] == 5.3
+
+
+UNPACKED: dict[str, object] = {
+    "training__configuration": "3d_fullres",
+    "training__validates": False,
+    "preprocessed__all_voxels": 100 * 1024**3,
+    "preprocessed__fingerprint_cases": 100,
+    "preprocessed__channels": 1,
+    "paths__preprocessed_free_gib": 300.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed", "over"),
+    [
+        ({"preprocessed__packed": 100}, 500.0, True),
+        ({"preprocessed__packed": 50}, 250.0, False),
+        ({"preprocessed__packed": 0}, None, False),
+        ({"preprocessed__packed": None}, None, False),
+        ({"preprocessed__packed": 100, "training__validates": True}, None, False),
+        ({"preprocessed__packed": 100, "preprocessed__all_voxels": None}, None, False),
+    ],
+)
+def test_space_for_unpacking(changes: dict[str, object], needed: float | None, over: bool) -> None:
+    """Four bytes for each voxel and channel and one for the label, of the cases that are still packed."""
+    facts = known(**{**UNPACKED, **changes})
+
+    assert (facts["training.unpacking_needs_gib"], facts["training.over_unpacking_space"]) == (needed, over)
+
+
+TO_PREPROCESS: dict[str, object] = {
+    "training__configuration": "3d_fullres",
+    "preprocessed__configurations": ("3d_fullres",),
+    "preprocessed__data_format": "missing",
+    "preprocessed__largest_voxels": 512 * 512 * 800,
+    "preprocessed__all_voxels": 512 * 512 * 400 * 100,
+    "preprocessed__fingerprint_cases": 100,
+    "preprocessed__channels": 1,
+    "resources__cpus": 16,
+}
+
+
+@pytest.mark.parametrize(
+    ("memory", "processes", "over"), [(64.0, 4, False), (9.0, 2, True), (6.0, 1, True), (1.0, 1, True)]
+)
+def test_memory_for_preprocessing(memory: float, processes: int, over: bool) -> None:
+    """One process holds the largest case and the others average ones; as many are advised as fit, and one at least."""
+    facts = known(**TO_PREPROCESS, resources__memory_available_gib=memory)
+
+    assert (facts["training.preprocessing_processes"], facts["training.over_preprocessing_memory"]) == (processes, over)
+
+
+def test_nothing_to_preprocess() -> None:
+    """Where the cases are there, preprocessing is estimated no more."""
+    facts = known(**{**TO_PREPROCESS, "preprocessed__data_format": "b2nd"}, resources__memory_available_gib=1.0)
+
+    assert facts["training.preprocessing_memory_gib"] is None
+    assert facts["training.over_preprocessing_memory"] is False

@@ -195,12 +195,15 @@ def test_gpu_that_is_held_back() -> None:
         ({"preprocessed__batch_size": 3, "training__num_gpus": 2}, 5.8),
         ({"preprocessed__patch_size": (512, 512), "preprocessed__batch_size": 12}, 4.6),
         ({"preprocessed__patch_size": None}, None),
-        ({"preprocessed__batch_size": Unknown("the plans cannot be read")}, None),
+        (
+            {"preprocessed__batch_size": Unknown("the plans cannot be read")},
+            Unknown("the plans cannot be read"),
+        ),
         ({"training__validates": True}, None),
         ({"training__device_request": "cpu"}, None),
     ],
 )
-def test_memory_of_a_plan(changes: dict[str, object], wanted: float | None) -> None:
+def test_memory_of_a_plan(changes: dict[str, object], wanted: object) -> None:
     """The least that a training takes grows with its voxels, of which each GPU gets its share."""
     assert follows("gpu.memory_wanted_gib", **changes) == wanted
 
@@ -211,6 +214,8 @@ def test_memory_of_a_plan(changes: dict[str, object], wanted: float | None) -> N
         ((24.0, 24.0), (23.2, 23.2), False, False, None),
         ((24.0, 24.0), (1.5, 23.2), False, True, 1),
         ((24.0, 24.0), (1.5, 2.9), False, True, None),
+        ((6.0, 6.0), (5.5, 5.5), False, False, None),
+        ((6.0, 6.0), (5.3, 5.3), False, True, None),
         ((4.0, 24.0), (3.8, 23.2), True, False, 1),
         ((4.0, 4.0), (3.8, 3.9), True, False, None),
         ((6.0, 6.0), (5.9, 5.9), False, False, None),
@@ -249,7 +254,6 @@ def test_memory_that_is_not_told(free: object) -> None:
 
     assert follows("gpu.chosen_free_gib", **changes) is None
     assert (follows("gpu.occupied", **changes), follows("gpu.too_small", **changes)) == (False, False)
-    assert follows("gpu.freest", **changes) is None
 
 
 @pytest.mark.parametrize(
@@ -313,16 +317,23 @@ def test_gpus_without_a_driver(driver: str | None, pci: object, driverless: obje
     ("message", "number"),
     [
         (None, None),
-        (NOT_ASKED, None),
+        (NOT_ASKED, NOT_ASKED),
         ("CUDA initialization: Unexpected error from cudaGetDeviceCount(). Error 802: system not yet initialized", 802),
         ("CUDA initialization: CUDA unknown error - this may be due to an incorrectly set up environment, e.g.", 999),
         ("CUDA initialization: The NVIDIA driver on your system is too old (found version 12020).", None),
         ("NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the current PyTorch", None),
     ],
 )
-def test_error_of_cuda(message: object, number: int | None) -> None:
+def test_error_of_cuda(message: object, number: object) -> None:
     """The number of CUDA's error is read from what torch warns of."""
     assert follows("gpu.cuda_error", torch__cuda_message=message) == number
+
+
+def test_error_of_cuda_before_torch_is_there() -> None:
+    """A torch that cannot be imported meets no error of CUDA."""
+    changes = {"torch__cuda_message": NOT_ASKED, "torch__import_outcome": "crash"}
+
+    assert follows("gpu.cuda_error", **changes) is None
 
 
 @pytest.mark.parametrize(
@@ -447,3 +458,17 @@ def test_description_without_memory() -> None:
 
     assert follows("gpu.description", gpu__names=("NVIDIA GB10",), gpu__memory_gib=unknown) == "NVIDIA GB10"
     assert follows("gpu.description", gpu__names=(), gpu__memory_gib=()) == "no NVIDIA GPU"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"gpu__count": Unknown("the probe timed out")}, "the probe timed out"),
+        ({"training__device_request": Unknown("no such option")}, "no such option"),
+        ({"preprocessed__patch_size": Unknown("the plans cannot be read")}, "the plans cannot be read"),
+    ],
+)
+def test_memory_that_nobody_could_compare(changes: dict[str, object], reason: str) -> None:
+    """Where the GPUs or the plan are unknown, so is whether they fit, and nothing is said against them."""
+    assert follows("gpu.too_small", **changes) == Unknown(reason)
+    assert follows("gpu.occupied", gpu__free_gib=(1.5, 1.5), **changes) == Unknown(reason)

@@ -79,17 +79,19 @@ class GpuFacts:
     faulty: tuple[Detail, ...] | Unknown = derived("those of them whose memory has failed, with what is known")
     held_back: tuple[Detail, ...] | Unknown = derived("those of them that their hardware holds back now, and why")
     chosen_free_gib: float | None | Unknown = derived(
-        "least memory that is free on one of them; None when it is not known"
+        "least memory that is free on one of them; None when the driver does not tell it"
     )
-    chosen_memory_gib: float | None | Unknown = derived("least memory that one of them has; None when it is not known")
+    chosen_memory_gib: float | None | Unknown = derived(
+        "least memory that one of them has; None when the driver does not tell it"
+    )
     chosen_processes: int | None | Unknown = derived(
-        "processes that compute on them, those of the doctor left out; None when it is not known"
+        "processes that compute on them, those of the doctor left out; None when the driver does not tell them"
     )
     memory_wanted_gib: float | None | Unknown = derived(
         "memory that the training takes on each of them at least, by its plan; None without a plan, and off CUDA"
     )
     too_small: bool | Unknown = derived("whether one of them has less memory than that")
-    occupied: bool | Unknown = derived("whether one of them has that much memory, but not free")
+    occupied: bool | Unknown = derived("whether one of them has that much memory, and others hold too much of it")
     freest: int | None | Unknown = derived(
         "the driver's number of another GPU with twice as much free memory, which may be taken; None without one"
     )
@@ -111,6 +113,9 @@ class GpuFacts:
     allocator_faults: tuple[Detail, ...] | Unknown = derived(
         "settings of torch's memory allocator that torch refuses, with the reason"
     )
+    peers_claimed: bool | Unknown = derived(
+        "whether those GPUs are said to read each other's memory, and are of a kind that cannot"
+    )
     peers_suspect: bool | Unknown = derived(
-        "whether GPUs that are to train together are of a kind that cannot read each other's memory, and say they can"
+        "whether several GPUs are to train together of which this is said by an old driver, and NCCL will try it"
     )

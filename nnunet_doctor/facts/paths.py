@@ -113,3 +113,7 @@ class PathsFacts:
     redirected: tuple[Detail, ...] | Unknown = derived(
         "folders that a Python of the Microsoft Store writes to in another place: variable and value"
     )
+    disk_read_often: bool | None | Unknown = derived(
+        "whether the preprocessed data lie on spinning plates and are more than memory can keep; None when the disk "
+        "does not tell"
+    )

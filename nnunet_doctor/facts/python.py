@@ -41,12 +41,10 @@ class PythonFacts:
         "conda, mamba or micromamba that the environment names or PATH finds; None for none"
     )
     numpy: str | None | Unknown = fact("release of numpy; None when absent")
-    blosc2: str | None | Unknown = fact("release of blosc2; None when absent, or when nnU-Net does not bring it")
+    blosc2: str | None | Unknown = fact("release of blosc2; None when absent")
     acvl_utils: str | None | Unknown = fact("release of acvl-utils; None when absent")
     batchgenerators: str | None | Unknown = fact("release of batchgenerators; None when absent")
-    batchgeneratorsv2: str | None | Unknown = fact(
-        "release of batchgeneratorsv2; None when absent, or when nnU-Net does not bring it"
-    )
+    batchgeneratorsv2: str | None | Unknown = fact("release of batchgeneratorsv2; None when absent")
     threadpoolctl: str | None | Unknown = fact("release of threadpoolctl; None when absent")
     setuptools: str | None | Unknown = fact("release of setuptools; None when absent")
     wandb: str | None | Unknown = fact("release of wandb; None when absent")

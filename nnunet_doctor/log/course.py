@@ -16,10 +16,10 @@ NUMBER = rb"(?:np\.float\d+\()?(nan|-?inf|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)?"
 _KINDS = {
     "epoch": rb"(?:^|[:\s])Epoch  ?$",
     "nan": rb"\b(?:train|val)_loss \S*nan",
-    "train": rb"\btrain_loss \S+ ?$",
-    "val": rb"\bval_loss \S+ ?$",
+    "train": rb"\btrain_loss \S* ?$",
+    "val": rb"\bval_loss \S* ?$",
     "dice": rb"\bPseudo dice \[[^\]]*\] ?$",
-    "time": rb"\bEpoch time: \S+ s ?$",
+    "time": rb"\bEpoch time: \S* s ?$",
     "best": rb"New best EMA pseudo Dice: ",
     "done": rb"(?:^|: )Training done\. ?$",
     "predicting": rb"(?:^|: )predicting \S",
@@ -306,7 +306,7 @@ class Tracker:
         oddities = dict(self._oddities)
         if last.is_done and not last.is_complete and last.stage == "trained":
             oddities["no-validation"] = Oddity("no-validation", last.stage_line)
-        if resumed > 1:
+        if resumed:
             oddities["resumed"] = Oddity("resumed", runs[-1].line, str(resumed))
         if restarted:
             oddities["restarted"] = Oddity("restarted", runs[-1].line, str(restarted))

@@ -123,8 +123,8 @@ KILLED = re.compile(
 """How a system tells that it ended a process; no program prints this of itself."""
 
 _WITHOUT_REASON = re.compile(
-    r"^(?!.*(?:oom|OOM|[Oo]ut [Oo]f [Mm]emory|TIME LIMIT|walltime|RUNLIMIT|KeyboardInterrupt|\^C|Segment|Bus error)).*"
-    r"(?:\bKilled\b|SIGKILL|SIGTERM|Terminated|exit|^rc=|signal|returned non-zero)"
+    r"^(?!.*(?:oom|OOM|[Oo]ut [Oo]f [Mm]emory|TIME LIMIT|walltime|RUNLIMIT|KeyboardInterrupt|Segment|Bus error)).*"
+    r"(?:\bKilled\b|^\^C|SIGKILL|SIGTERM|Terminated|exit|^rc=|signal|returned non-zero)"
 )
 
 _CLEAN_UP_FRAMES = re.compile(
@@ -151,6 +151,7 @@ class _Case:
         for match in reading.matches:
             if match.kind == "consequence":
                 self.consequences_at.setdefault(match.order, []).append(match)
+        self.last = {(quote.source, quote.number) for quote in reading.last[-_VERY_LAST:]}
         self.told = frozenset(_platform_facts(reading.facts))
 
     def conclude(self) -> LogDiagnosis:
@@ -200,7 +201,7 @@ class _Case:
                         check,
                         match,
                         is_weak=others,
-                        is_warning=not ends and check.severity != "error" and not KILLED.search(match.quote.text),
+                        is_warning=not ends and check.severity != "error" and not _is_final(match.quote.text),
                         is_contradicted=self._contradicts(check),
                         group=self.reading.tracker.group(match.place, ends=ends),
                         position=self._position(match),
@@ -224,6 +225,8 @@ class _Case:
             return True
         if not item.is_warning:
             return False
+        if self.reading.course.stage == "none" and (item.match.quote.source, item.match.quote.number) in self.last:
+            return False  # nothing came after it
         own = [match for match in self.reading.matches if match.kind == "consequence" and item.check in match.checks]
         return not any(match.order > item.match.order and not self._is_passed(match) for match in own)
 
@@ -355,7 +358,7 @@ class _Case:
             kept = self.chains.get(match.chain or 0)
             code = kept is not None and match.quote.number < _raised_at(kept, match.quote.number)[1].line
             if not code and (chosen is None or match.order != chosen.match.order):
-                lines.append((match.order, symptom_of(match.checks), match.quote))
+                lines.append((match.order, _about(match.checks), match.quote))
         if chosen is not None:
             lines += [
                 (item.match.order, item.check, item.match.quote)
@@ -398,6 +401,11 @@ class _Case:
         return tuple(found)
 
 
+def _is_final(text: str) -> bool:
+    """Say whether a line tells of an end, so that it is no mere warning."""
+    return bool(KILLED.search(text)) or fails(text)
+
+
 def _cause(chosen: _Candidate) -> Cause:
     quote = chosen.match.quote
     likely = chosen.match.chain is None and _WITHOUT_REASON.search(quote.text)
@@ -409,6 +417,7 @@ FRESH_S = 900.0
 
 FRESH_EPOCHS = 3
 MOST_TELLING = 6
+_VERY_LAST = 4
 MOST_CONSEQUENCES = 40
 
 _PLATFORM_FACTS = ("platform.os", "platform.wsl", "python.version", "torch.version", "nnunet.version")
@@ -449,6 +458,12 @@ def _quote_of(raised: Raised, kept: Kept, reading: Reading) -> Quote:
 def symptom_of(checks: Iterable[Check]) -> Check | None:
     """Return the check that explains a line of which many say that it follows: one that knows no cause itself."""
     return next((check for check in checks if not check.log_cause and not check.is_decided_by_facts), None)
+
+
+def _about(checks: Sequence[Check]) -> Check | None:
+    """Return the check that a line which follows is about, failing one that explains it: the only one of logs alone."""
+    of_logs = [check for check in checks if not check.is_decided_by_facts]
+    return symptom_of(checks) or (of_logs[0] if len(of_logs) == 1 else None)
 
 
 # --- ways out ------------------------------------------------------------------------------------------------------

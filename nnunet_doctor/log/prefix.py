@@ -58,6 +58,8 @@ _OTHERS = (
     re.compile(r"(?:> )+(?!>)|>(?=Traceback|  File|\w+Error)"),
     # logging without a format of its own
     re.compile(r"(?:DEBUG|INFO|WARNING|ERROR|CRITICAL):[\w.]{1,80}:(?! )"),
+    # a progress bar that no line end follows
+    re.compile(r"[^|]{0,200}\d{1,3}%\|[^|]{0,200}\|[^\]]{0,200}\](?=\s{0,4}\S)"),
     # cat -n and editors
     re.compile(r" {0,6}\d{1,7}\t"),
 )

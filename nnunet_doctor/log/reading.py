@@ -94,6 +94,8 @@ class Reading:
         endings: How processes ended.
         telling: Lines that speak of a failure.
         last: The last lines that are not empty.
+        age: Seconds since the log was last written to; None where nobody can know.
+        stamp: The last time stamp of a line, as YYYY-MM-DD hh:mm:ss; empty without one.
         tracker: Where the training was, and when.
     """
 
@@ -109,6 +111,7 @@ class Reading:
     lines: int
     is_own: bool = False
     age: float | None = None
+    stamp: str = ""
 
 
 _STRUCTURE = (
@@ -121,7 +124,7 @@ _STRUCTURE = (
 
 ENDING = re.compile(
     r"^rc=(?P<rc>-?\d{1,10})\b"
-    r"|\bexit(?:ed|s|ing)?(?: with)?(?: (?:exit )?(?:code|status))?(?: of)?[:= ]{1,4}(?P<code>-?\d{1,10})(?![\d.])"
+    r"|\b[Ee]xit(?:ed|s|ing)?(?: with)?(?: (?:exit )?(?:code|status))?(?: of)?[:= ]{1,4}(?P<code>-?\d{1,10})(?!\d|\.\d)"
     r"|\bexit_?[cC]ode\s{0,6}[:=] ?(?P<exitcode>-?\d{1,10})\b"
     r"|\bExit[ _][sS]tatus(?: was|:|=) ?(?P<status>-?\d{1,10})\b"
     r"|\breturned non-zero exit status (?P<returned>\d{1,10})\b"
@@ -171,12 +174,13 @@ _TELLING = re.compile(
     r"[Ee]rror\b|ERROR|Exception\b|[Ff]atal|FATAL|[Ff]ailed\b|[Ff]ailure|FAIL|[Aa]bort|[Kk]illed\b|OOM|[Oo]om[-_]kill"
     r"|core dumped|terminate called|[Ss]egmentation [Ff]ault|[Cc]annot |[Cc]ould not|[Uu]nable to|[Nn]o such file"
     r"|denied|[Nn]ot found|Terminated|Bus error|No space left|[Tt]imed out|[Tt]imeout|TIMEOUT|not recognized|[Ii]nvalid"
-    r"|[Cc]orrupt|CANCELLED|refused"
+    r"|[Cc]orrupt|CANCELLED|refused|不是内部|识别为|未找到|没有那个"
 )
 
 _FAILS = re.compile(
     r"^(?:\S{1,80}: )?error: |\berror: the following arguments|^Fatal Python error|terminate called|core dumped\)"
     r"|^\S{0,200}: (?:line \d{1,6}: )?\S{1,200}: (?:command not found|No such file or directory|Permission denied)"
+    r"|不是内部或外部命令|项识别为 ?(?:cmdlet|命令)|未找到命令|: 没有那个文件或目录$"
     r"|^slurmstepd: error|^srun: error|: command not found|is not recognized as (?:an internal|the name)"
     r"|^(?:Killed|Aborted|Terminated|Bus error|Segmentation fault)\b|\bCANCELLED AT\b|^=>> PBS: "
 )
@@ -196,6 +200,8 @@ class _Looks(NamedTuple):
 
 _DIGIT = re.compile(r"(?<![{,\d])\d(?![\d,]*\})")
 """A digit in an expression, outside of how often something may come."""
+
+_STAMP = re.compile(r"\b(20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 
 _BEGINS = b"Traceback (most recent call last)"
 
@@ -257,6 +263,14 @@ class Reader:
         self._close_source()
         self._sources.append(source)
         self.is_own, self.age = is_own, age
+
+    def end_with(self, code: int) -> None:
+        """Note the code that the run ended with, which its own output does not hold."""
+        text = f"exit code {code}"
+        ending = ENDING.search(text)
+        if ending:
+            last = self._last[-1].number if self._last else 0
+            self._end(self._order, Quote(self._sources[-1], last, text), ending)
 
     @property
     def has_ended(self) -> bool:
@@ -435,9 +449,16 @@ class Reader:
         if count < MOST_ALIKE:
             return
         self._alike[kind] = 0
+        open_still = [
+            number
+            for number in look.signatures
+            if self._hangs_on_digits[number] and self._signatures[number] not in hits
+        ]
+        if open_still:
+            return  # another of these lines, with other digits, may be what such an expression looks for
         if hits or not look.signatures:
             self._told[kind] = self.tracker.place
-        elif not any(self._hangs_on_digits[number] for number in look.signatures):
+        else:
             self._kinds[kind] = self._worth(kind, look._replace(signatures=()))
 
     def _learn_facts(self, look: _Looks, kind: bytes, text: str, raw: str) -> None:
@@ -580,6 +601,7 @@ class Reader:
             lines=self._order,
             is_own=self.is_own,
             age=self.age,
+            stamp=next((found.group(1) for quote in reversed(self._last) if (found := _STAMP.search(quote.text))), ""),
         )
 
 

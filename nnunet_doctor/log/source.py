@@ -270,17 +270,16 @@ def _clean(data: bytes) -> bytes:
     return data if data.isascii() else _as_utf8(data)
 
 
-_BAR = re.compile(rb"\d+%\|| \d+/(?:\d+|\?) \[\d\d:|\dit \[\d\d:|\d+%[^a-zA-Z]{0,20}$")
+_BAR = re.compile(rb"(?:\d+%\|| \d+/(?:\d+|\?) \[\d\d:|\dit \[\d\d:).*\]\s*$|\d+%[^a-zA-Z]{0,20}$", re.DOTALL)
 
 
 def last_states(line: bytes) -> list[bytes]:
     """Return what a line shows that carriage returns wrote over: of a progress bar its last state, and all else."""
     states = [state for state in line.split(b"\r") if state]
-    if line.count(b"%|") == len(states):
+    if line.count(b"%|") == len(states) and all(state.endswith((b"]", b" ")) for state in states):
         return states[-1:]
     states = [state for state in states if state.strip()]
-    bars = [number for number, state in enumerate(states) if _BAR.search(state)]
-    written_over = set(bars[:-1])
+    written_over = {number for number, state in enumerate(states[:-1]) if _BAR.search(state)}
     return [state for number, state in enumerate(states) if number not in written_over]
 
 
@@ -326,19 +325,15 @@ _GB2312_PAIRS = re.compile(rb"[\xa1-\xf7][\xa1-\xfe]")
 def _line_as_utf8(line: bytes) -> bytes:
     try:
         line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        broken = error.end - error.start
-        if sum(byte >= 0x80 for byte in line) > 4 * broken and len(line.decode("utf-8", "ignore")) > len(line) // 2:
+    except UnicodeDecodeError:
+        high = sum(byte >= 0x80 for byte in line)
+        letters = "".join(letter for letter in line.decode("utf-8", "ignore") if ord(letter) >= 0x80)
+        if len(letters.encode()) > high / 2:  # UTF-8 that was cut or damaged somewhere
             return line.decode("utf-8", "replace").encode()
-    else:
-        return line
-    high = sum(byte >= 0x80 for byte in line)
-    if 2 * len(_GB2312_PAIRS.findall(line)) >= 0.8 * high:
-        try:
-            return line.decode("gb18030").encode()
-        except UnicodeDecodeError:
-            pass
-    return line.decode("latin-1").encode()
+        if 2 * len(_GB2312_PAIRS.findall(line)) >= 0.8 * high:
+            return line.decode("gb18030", "replace").encode()
+        return line.decode("latin-1").encode()
+    return line
 
 
 # --- a log that grows ----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -13,7 +14,7 @@ from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.course import Course
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
-from nnunet_doctor.log.facts import from_debug, from_name
+from nnunet_doctor.log.facts import from_debug, from_name, laid_over, observed_in
 from nnunet_doctor.log.reading import Reader, Reading
 from nnunet_doctor.log.source import Source, find_sources, follow, read_debug, read_source, total_epochs
 from nnunet_doctor.words import say
@@ -30,9 +31,22 @@ def read_logs(sources: Sequence[Source], checks: Sequence[Check], stdin: IO[byte
         reader.begin(source.name, is_own=source.is_own, age=source.age)
         for piece in read_source(source, stdin or io.BytesIO()):
             reader.take(piece)
-    return reader.reading(total_epochs(debug))
+    return aged(reader.reading(total_epochs(debug)), time.time())
 
 
+def aged(reading: Reading, now: float) -> Reading:
+    """Correct the age of a log by the time that its last lines tell: a copy of an old log is old.
+
+    Up to a day, a container may only have another time zone.
+    """
+    try:
+        told = time.mktime(time.strptime(reading.stamp.replace("T", " "), "%Y-%m-%d %H:%M:%S"))
+    except (ValueError, OverflowError):
+        return reading
+    return reading if now - told < A_DAY else replace(reading, age=now - told)
+
+
+A_DAY = 86400.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
@@ -103,15 +117,27 @@ def reader_for(sources: Sequence[Source], checks: Sequence[Check]) -> tuple[Read
     return reader, debug
 
 
-def diagnose_file(path: Path, checks: Sequence[Check], facts: Facts | None = None) -> LogDiagnosis:
+def diagnose_file(
+    path: Path, checks: Sequence[Check], facts: Facts | None = None, code: int | None = None
+) -> LogDiagnosis:
     """Say what ended the run that a file is the output of.
 
     Args:
         path: The file.
         checks: What is known.
         facts: Facts of the machine that it ran on; only what the log tells unless given.
+        code: What the run ended with, where that is known; 128 + n for signal n.
 
     Raises:
         UserError: The file cannot be read.
     """
-    return diagnose(read_logs(find_sources([str(path)]), checks), facts)
+    sources = find_sources([str(path)])
+    reader, debug = reader_for(sources, checks)
+    for source in sources:
+        reader.begin(source.name, age=source.age)
+        for piece in read_source(source, io.BytesIO()):
+            reader.take(piece)
+    if code:
+        reader.end_with(code)
+    reading = reader.reading(total_epochs(debug))
+    return diagnose(reading, laid_over(facts, observed_in(reading.facts)) if facts else None)

@@ -35,7 +35,8 @@ sys.path[:] = PATH
 
 TRITONS = ("triton", "triton-windows", "triton-rocm", "triton-xpu")
 TRITONS += ("pytorch-triton", "pytorch-triton-rocm", "pytorch-triton-xpu")
-ALSO = ("nnunet", "torch", "torchvision", "numpy", "setuptools", "wandb") + TRITONS
+ALSO = ("nnunet", "torch", "torchvision", "numpy", "blosc2", "acvl-utils", "batchgenerators", "batchgeneratorsv2")
+ALSO += ("threadpoolctl", "setuptools", "wandb") + TRITONS
 
 # Modules that the start of nnU-Net loads, and whose names files of users have.
 LIBRARY = """
@@ -185,6 +186,9 @@ def metadata_files(listed):
     """
     found = {}
     for folder, names in listed:
+        if "EGG-INFO" in names:  # setup.py install
+            file = os.path.join(folder, "EGG-INFO", "PKG-INFO")
+            found.setdefault(normal(os.path.basename(folder).partition("-")[0]), []).append(file)
         for name in names:
             stem, _, ending = name.rpartition(".")
             path = os.path.join(folder, name)
@@ -231,12 +235,12 @@ def copies(name, version, files):
     user = getattr(sys.modules.get("site"), "USER_SITE", None)
     for file in files[1:]:
         other = folder_with(file)
-        if os.path.abspath(home) in NAMED:
+        if home == other:
+            way = "twice"
+        elif os.path.abspath(home) in NAMED:
             way = "PYTHONPATH"
         elif user and os.path.abspath(home) == os.path.abspath(user):
             way = "user"
-        elif home == other:
-            way = "twice"
         else:
             continue
         hidden_version = describe(file)["version"]
@@ -320,11 +324,12 @@ def normal(name):
 
 def look_at_files():
     """Read the version files of torch and torchvision, and find nnU-Net, without importing them."""
+    nnunet = nnunet_folder()
     return {
         "torch": version_file("torch"),
         "torchvision": version_file("torchvision"),
-        "nnunetv2": nnunet_folder(),
-        "own_paths": own_paths(nnunet_folder()),
+        "nnunetv2": nnunet,
+        "own_paths": own_paths(nnunet),
     }
 
 

@@ -71,9 +71,9 @@ def _problem(item: Any) -> str | None:
             return f"{part}: {type(cases).__name__}"
         if not cases:
             return f"{part}: []"
-        strange = next((case for case in cases if not isinstance(case, str)), None)
-        if strange is not None:
-            return f"{part}: {str(strange)[:40]}"
+        strange = [case for case in cases if not isinstance(case, str)]
+        if strange:
+            return f"{part}: {str(strange[0])[:40]}"
     return None
 
 

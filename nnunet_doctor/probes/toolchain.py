@@ -29,6 +29,9 @@ VARIABLES = (
 )
 """Variables of torch.compile and Triton that decide whether a training compiles, with what, and what it prints."""
 
+LDCONFIG = "/sbin/ldconfig"
+"""The list of libraries that Triton asks."""
+
 MULTIARCH = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 LINKER_FOLDERS = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", *(f"usr/lib/{arch}" for arch in MULTIARCH))
 """Where a linker looks without being told, below the root."""
@@ -132,16 +135,22 @@ def has_openmp(environ: Mapping[str, str]) -> bool:
 
 
 def libcuda_folders(environ: Mapping[str, str]) -> list[Path]:
-    """List the folders with a libcuda.so.1 that Triton finds (triton/backends/nvidia/driver.py, libcuda_dirs)."""
+    """List the folders with a libcuda.so.1 that Triton finds (triton/backends/nvidia/driver.py, libcuda_dirs).
+
+    It fails where there is no ldconfig, and reads LD_LIBRARY_PATH only when ldconfig lists no libcuda.so.1.
+    """
     own = environ.get("TRITON_LIBCUDA_PATH")
     if own:
         return [Path(own)]
     try:
-        listed = processes.run(["/sbin/ldconfig", "-p"], 10.0, keep=1 << 20).output
+        listed = processes.run([LDCONFIG, "-p"], 10.0, keep=1 << 20).output
+    except FileNotFoundError:
+        return []
     except (OSError, subprocess.SubprocessError):
         listed = ""
-    folders = [Path(path).parent for path in re.findall(r"libcuda\.so\.1 .*=> (\S+)", listed)]
-    folders += [Path(part) for part in environ.get("LD_LIBRARY_PATH", "").split(":") if part]
+    # libraries of 32 bits are listed as (libc6) alone
+    found = [Path(path).parent for path in re.findall(r"libcuda\.so\.1 \([^)]*,[^)]*\) => (\S+)", listed)]
+    folders = found or [Path(part) for part in environ.get("LD_LIBRARY_PATH", "").split(":") if part]
     return [folder for folder in dict.fromkeys(folders) if (folder / "libcuda.so.1").exists()]
 
 

@@ -347,7 +347,8 @@ def print_diagnosis(
     if shown:
         print_block(console, shown, indent=0)
     for item in record.attention:
-        _print_marked(console, "warn", "yellow", say(language, "diagnose_attention", text=item.text, line=item.line))
+        mark, style = ("info", "cyan") if item.kind == "resumed" else ("warn", "yellow")
+        _print_marked(console, mark, style, say(language, "diagnose_attention", text=item.text, line=item.line))
     if record.cause is not None:
         print_block(console, say(language, "diagnose_more", id=record.cause.id), indent=0, style="dim")
 

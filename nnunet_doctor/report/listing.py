@@ -16,7 +16,7 @@ from nnunet_doctor.engine import agrees, ask
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
-from nnunet_doctor.facts.tables import NAMES, known_until, newest
+from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sources
 from nnunet_doctor.log.signatures import says
 from nnunet_doctor.report.text import console_for, print_block
 from nnunet_doctor.words import say
@@ -49,7 +49,16 @@ def _rows(what: str, checks: Sequence[Check]) -> list[dict[str, Any]]:
             for info in CATALOGUE.values()
         ]
     if what == "tables":
-        return [{"name": name, "known_until": known_until(name), "newest": newest(name)} for name in NAMES]
+        return [
+            {
+                "name": name,
+                "known_until": known_until(name),
+                "newest": newest_of(name),
+                "rows": rows(name),
+                "sources": list(sources(name)),
+            }
+            for name in NAMES
+        ]
     return [
         {
             "id": check.id,
@@ -146,8 +155,12 @@ def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) 
         console.print(f"{len(checks)}")
     elif what == "tables":
         for row in _rows(what, checks):
-            grid.add_row(row["name"], f"known until {row['known_until']}", f"newest release {row['newest']}")
-        console.print(grid)
+            newest = "" if row["newest"] is None else say(language, "table_newest", release=row["newest"])
+            size = say(language, "table_size", rows=row["rows"], day=row["known_until"])
+            print_block(console, row["name"], indent=0, style="bold")
+            print_block(console, size + newest)
+            for source in row["sources"]:
+                print_block(console, f"- {source}", style="dim")
     else:
         for row in _rows(what, checks):
             how = "follows from " + ", ".join(row["from"]) if row["derived"] else "observed"

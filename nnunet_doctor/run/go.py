@@ -19,6 +19,7 @@ from nnunet_doctor.run.command import Start, show
 from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.watch import Watch, duration
+from nnunet_doctor.run.why import Why
 from nnunet_doctor.words import say
 
 
@@ -37,7 +38,12 @@ class Manner(NamedTuple):
 
 
 def go(
-    start: Start, request: Request, environ: Mapping[str, str], manner: Manner, recovery: Recovery | None = None
+    start: Start,
+    request: Request,
+    environ: Mapping[str, str],
+    manner: Manner,
+    recovery: Recovery | None = None,
+    why: Why | None = None,
 ) -> launch.Ended:
     """Start the training and watch it to its end; the exit code is nnU-Net's own.
 
@@ -47,6 +53,7 @@ def go(
         environ: Environment that the training inherits.
         manner: How to watch.
         recovery: How to go on after a failure that a setting mends; None for not at all.
+        why: Says what ended a training that failed; None for nothing.
 
     Raises:
         BusyError: Another run of the same fold is at work.
@@ -62,6 +69,8 @@ def go(
         while True:
             ended, log = _once(start, request, fold, environ, manner)
             again = None
+            if ended.code and not ended.interrupted and why:
+                why.tell(log, ended.code)
             if ended.code and not ended.interrupted and recovery:
                 again = recovery.after(log, request, fold)
             if again is None:

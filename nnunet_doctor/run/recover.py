@@ -84,8 +84,3 @@ class Recovery:
 def _continuing(request: Request) -> Request:
     """From its checkpoint on; pretrained weights are in it, and nnU-Net refuses both (run_training)."""
     return dataclasses.replace(request, continues=True, overwrites=False, pretrained=None)
-
-
-def cause_in(checks: Sequence[Check]) -> Callable[[Path], Check | None]:  # noqa: ARG001
-    """Return what names the problem that a log shows."""
-    return lambda _log: None

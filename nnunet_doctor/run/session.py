@@ -17,7 +17,8 @@ from nnunet_doctor.run.estimate import estimate
 from nnunet_doctor.run.folds import BusyError
 from nnunet_doctor.run.go import Manner, go
 from nnunet_doctor.run.preprocess import prepare_data
-from nnunet_doctor.run.recover import Recovery, cause_in
+from nnunet_doctor.run.recover import Recovery
+from nnunet_doctor.run.why import Why
 from nnunet_doctor.words import say
 
 BLOCKED = 1
@@ -80,9 +81,10 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
         return 0
     if wishes.estimates or (start.facts["training.device"] == "cpu" and not context.quick):
         estimate(start, request, context.environ, language)
-    recovery = Recovery(cause_in(checks), examine, put_together, checks) if wishes.retries else None
+    why = Why(checks, start.facts, language)
+    recovery = Recovery(why.cause, examine, put_together, checks) if wishes.retries else None
     try:
-        return go(start, request, context.environ, wishes.manner, recovery).code
+        return go(start, request, context.environ, wishes.manner, recovery, why).code
     except BusyError as busy:
         print(f"nnunet-doctor: {busy}", file=sys.stderr)
         return BLOCKED

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -54,7 +55,9 @@ def installed(packages):
     packages.distribution("triton", "3.4.0")
     packages.module("triton", "__version__ = '3.4.0'")
     packages.module("pip", "raise SystemError('the doctor imports no pip')")
-    packages.module("nnunetv2", "raise SystemError('the doctor imports no nnU-Net')")
+    run = packages.module("nnunetv2", "raise SystemError('the doctor imports no nnU-Net')") / "run"
+    run.mkdir()
+    (run / "run_training.py").touch()
     return packages
 
 
@@ -627,3 +630,316 @@ def test_script_beside_the_interpreter_is_found(installed, context_of, bare_pyth
 
     assert values["nnunet.script"] == str(script)
     assert values["nnunet.location"] == str(installed.folder / "nnunetv2")
+
+
+# --- which nnU-Net, and what stands before it ----------------------------------------------------------------------
+
+
+def test_checkout_that_nobody_installed_is_found_without_a_release(installed, context_of):
+    """Modules of nnU-Net on the path count as nnU-Net; which release they are, nobody knows."""
+    shutil.rmtree(installed.folder / "nnunetv2-2.8.1.dist-info")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    folder = str(installed.folder / "nnunetv2")
+    assert (values["nnunet.installed"], values["nnunet.location"]) == (True, folder)
+    assert values["nnunet.version"] == Unknown(f"{folder} lies on the path of Python without having been installed")
+    assert values["nnunet.distribution"] is None
+
+
+def test_folder_of_data_is_no_nnunet(packages, context_of):
+    """A folder that is only called nnunetv2 is not taken for nnU-Net."""
+    (packages.folder / "nnunetv2" / "data").mkdir(parents=True)
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert (values["nnunet.installed"], values["nnunet.location"]) == (False, None)
+
+
+def test_fork_with_a_distribution_of_its_own(installed, context_of):
+    """A fork that brings nnU-Net's modules under another name is nnU-Net in the release that it tells."""
+    (installed.folder / "nnunetv2-2.8.1.dist-info").rename(installed.folder / "nnunetv2_neuropoly-2.6.2.dist-info")
+    metadata = installed.folder / "nnunetv2_neuropoly-2.6.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text(encoding="utf-8").replace("2.8.1", "2.6.2"), encoding="utf-8")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert (values["nnunet.distribution"], values["nnunet.version"]) == ("nnunetv2-neuropoly", "2.6.2")
+    assert values["nnunet.requires_torch"] == ">=2.1.2"
+
+
+def test_nnunet_of_setup_py_install(installed, context_of):
+    """A folder .egg on the path, as setup.py install makes it, is a distribution with its release."""
+    egg = installed.folder / "nnunetv2-2.1.1-py3.10.egg"
+    egg.mkdir()
+    (installed.folder / "nnunetv2").rename(egg / "nnunetv2")
+    (installed.folder / "nnunetv2-2.8.1.dist-info").rename(egg / "EGG-INFO")
+    (egg / "EGG-INFO" / "METADATA").rename(egg / "EGG-INFO" / "PKG-INFO")
+    both = os.pathsep.join([str(egg), str(installed.folder)])
+
+    values = interpreter.look(context_of({"PYTHONPATH": both}, quick=True)).values
+
+    assert (values["nnunet.version"], values["nnunet.location"]) == ("2.8.1", str(egg / "nnunetv2"))
+    assert values["nnunet.shadowed"] is None
+
+
+@pytest.mark.parametrize(
+    ("note", "origin", "editable"),
+    [
+        (None, None, None),
+        ('{"url": "file:///home/li/nnUNet", "dir_info": {"editable": true}}', "file:///home/li/nnUNet", True),
+        ('{"url": "https://example.org/U-Mamba", "vcs_info": {"vcs": "git"}}', "https://example.org/U-Mamba", False),
+        ("{", None, None),
+    ],
+)
+def test_where_nnunet_was_installed_from(installed, context_of, note, origin, editable):
+    """pip's own note tells a checkout or a repository from the package index."""
+    if note is not None:
+        (installed.folder / "nnunetv2-2.8.1.dist-info" / "direct_url.json").write_text(note, encoding="utf-8")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    assert (values["nnunet.origin"], values["nnunet.editable"]) == (origin, editable)
+
+
+def test_checkout_before_the_installed_nnunet(installed, context_of, tmp_path):
+    """Where PYTHONPATH leads to other modules than those that pip has installed, both folders are told."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(installed.folder / "nnunetv2", checkout / "nnunetv2")
+    both = os.pathsep.join([str(checkout), str(installed.folder)])
+
+    values = interpreter.look(context_of({"PYTHONPATH": both}, quick=True)).values
+
+    assert values["nnunet.location"] == str(checkout / "nnunetv2")
+    assert values["nnunet.shadowed"] == str(installed.folder / "nnunetv2")
+    assert interpreter.look(context_of(quick=True)).values["nnunet.shadowed"] is None
+
+
+@pytest.mark.parametrize(
+    ("code", "own"),
+    [
+        ("import os\nnnUNet_raw = os.environ.get('nnUNet_raw')\n", False),
+        ("base = 'data'\nnnUNet_raw = base + '/nnUNet_raw' # os.environ.get('nnUNet_raw')\n", True),
+        ("class _EnvPath:\n    def get(self): return os.environ.get(self.name)\nnnUNet_raw = _EnvPath()\n", False),
+    ],
+)
+def test_fork_that_reads_no_variables(installed, context_of, code, own):
+    """A paths.py with folders of its own is told from one that reads the variables, whatever its comments say."""
+    (installed.folder / "nnunetv2" / "paths.py").write_text(code, encoding="utf-8")
+
+    assert interpreter.look(context_of(quick=True)).values["nnunet.own_paths"] is own
+
+
+def test_files_of_the_user_that_hide_modules(installed, context_of):
+    """Scripts named like modules that nnU-Net needs are told, and do not keep the doctor from looking."""
+    for name in ("json", "random", "platform", "calendar"):
+        (installed.folder / f"{name}.py").write_text("raise SystemError('mine')\n", encoding="utf-8")
+    (installed.folder / "queue").mkdir()
+    for folder in installed.folder.glob("*.dist-info"):
+        shutil.rmtree(folder)
+    (installed.folder / "numpy.py").touch()
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    expected = [(f"{name}.py", name) for name in ("json", "numpy", "platform", "random")]
+    expected += [(name, name) for name in ("triton",)]
+    assert values["python.hidden"] == tuple(Detail(str(installed.folder / file), name) for file, name in expected)
+    assert values["python.version"] == platform.python_version()
+
+
+def test_packages_of_another_environment_hide_nothing(installed, context_of):
+    """A folder with metadata of its own is an environment; what is in it is installed there and not in the way."""
+    installed.torch("")
+
+    assert interpreter.look(context_of(quick=True)).values["python.hidden"] == ()
+
+
+def test_packages_before_those_of_the_environment(installed, context_of, bare_python):
+    """A release in PYTHONPATH that stands before another one of the environment is told, an equal one is not."""
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    environment = subprocess.run([bare_python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    folders = [type(installed)(Path(environment.stdout.strip())).distribution("triton", "3.1.0")]
+    folders.append(type(installed)(Path(environment.stdout.strip())).distribution("torch", "2.8.0"))
+    try:
+        values = interpreter.look(context_of(quick=True)).values
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder)
+
+    assert values["python.before_path"] == (Detail("triton", "3.4.0 != 3.1.0"),)
+    assert (values["python.before_user"], values["python.twice"]) == ((), ())
+
+
+def test_package_that_is_recorded_twice(installed, context_of):
+    """Two releases of one package in one folder, as a broken upgrade leaves them, are told."""
+    installed.distribution("triton", "3.1.0")
+
+    (twice,) = interpreter.look(context_of(quick=True)).values["python.twice"]
+
+    assert twice.subject == "triton"
+    assert set(twice.message.split(" != ")) == {"3.1.0", "3.4.0"}
+
+
+def test_packages_of_the_user_before_those_of_python(packages, context_of, tmp_path):
+    """What pip install --user has put into the folder of the user is told when it stands before another release."""
+    python = Path(getattr(sys, "_base_executable", sys.executable))
+    environ = {"PYTHONUSERBASE": str(tmp_path), "PYTHONPATH": ""}
+    code = "import site, importlib.metadata as m; print(site.ENABLE_USER_SITE, site.USER_SITE, m.version('pip'))"
+    asked = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
+    if asked.returncode or not asked.stdout.startswith("True "):
+        pytest.skip("this Python has no pip, or knows no folder of the user")
+    _, folder, version = asked.stdout.split()
+    mine = type(packages)(Path(folder))
+    mine.folder.mkdir(parents=True)
+    mine.distribution("nnunetv2", "2.8.1", ["pip"])
+    mine.distribution("pip", "0.0.1")
+
+    values = interpreter.look(context_of(environ, python=python, quick=True)).values
+
+    assert values["python.before_user"] == (Detail("pip", f"0.0.1 != {version}"),)
+    assert values["python.user_site"] is True
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_conda_has_installed(context_of, bare_python):
+    """conda's records tell which packages are its own, and which torch it believes to be there."""
+    records = bare_python.parents[1] / "conda-meta"
+    records.mkdir()
+    for name in ("pytorch-2.8.0-py3.11_cuda12.8_0.json", "triton-3.1.0-py311_0.json", "history"):
+        (records / name).touch()
+    try:
+        values = interpreter.look(context_of(quick=True)).values
+    finally:
+        shutil.rmtree(records)
+
+    assert (values["python.environment"], values["python.made_by"]) == ("conda", "conda")
+    assert values["python.from_conda"] == ("torch",)
+    assert values["python.conda_torch"] == "2.8.0 py3.11_cuda12.8_0"
+
+
+def test_releases_of_packages_that_break_others(installed, context_of):
+    """The releases of which some do not go together are facts; what is absent is None."""
+    installed.distribution("numpy", "1.26.4")
+    installed.distribution("setuptools", "80.9.0")
+
+    values = interpreter.look(context_of(quick=True)).values
+
+    expected = {"numpy": "1.26.4", "setuptools": "80.9.0", "wandb": None, "blosc2": None}
+    assert {name: values[f"python.{name}"] for name in expected} == expected
+
+
+@pytest.mark.parametrize(("variable", "level"), [("", 0), ("1", 1), ("2", 2)])
+def test_level_of_optimization(context_of, variable, level):
+    """PYTHONOPTIMIZE, under which nnU-Net's assert statements vanish, is a fact."""
+    assert interpreter.look(context_of({"PYTHONOPTIMIZE": variable}, quick=True)).values["python.optimize"] == level
+
+
+def test_programs_that_install(context_of, program, tmp_path):
+    """uv is found on PATH, and conda in the variable that its activation sets."""
+    uv = program(tmp_path / "bin", "uv")
+    environ = {"PATH": str(tmp_path / "bin"), "CONDA_EXE": "/home/li/miniforge3/bin/conda"}
+
+    values = interpreter.look(context_of(environ, quick=True)).values
+
+    assert os.path.normcase(values["python.uv"]) == os.path.normcase(uv)
+    assert values["python.conda"] == "/home/li/miniforge3/bin/conda"
+
+
+@pytest.mark.parametrize("mark", ["pipx_metadata.json", "uv-receipt.toml"])
+def test_program_that_made_the_environment(context_of, bare_python, mark):
+    """Environments of pipx and of uv tool are told by the file that each leaves."""
+    file = bare_python.parents[1] / mark
+    file.touch()
+    try:
+        made_by = interpreter.look(context_of(quick=True)).values["python.made_by"]
+    finally:
+        file.unlink()
+
+    assert made_by == {"pipx_metadata.json": "pipx", "uv-receipt.toml": "uv tool"}[mark]
+    assert interpreter.look(context_of(quick=True)).values["python.made_by"] == "venv"
+
+
+# --- the trainer that is asked for ---------------------------------------------------------------------------------
+
+TRAINER = """
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+raise SystemError('the doctor imports no trainer')
+
+
+class MyTrainer(nnUNetTrainer):
+    def __init__(self, plans, configuration, fold, dataset_json, unpack_dataset=True, device=None):
+        super().__init__(plans, configuration, fold, dataset_json, unpack_dataset, device)
+
+    @staticmethod
+    def build_network_architecture(plans_manager, dataset_json, configuration_manager, *args, deep=True, **kwargs):
+        return None
+"""
+
+
+@pytest.fixture
+def trainers(installed):
+    """Return the folder of nnU-Net's own trainers."""
+    folder = installed.folder / "nnunetv2" / "training" / "nnUNetTrainer"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_trainer_is_read_and_not_imported(trainers, context_of):
+    """The file of the wanted trainer is found by its text, with what its methods take and hand on."""
+    (trainers / "variants").mkdir()
+    (trainers / "variants" / "mine.py").write_text(TRAINER, encoding="utf-8")
+
+    values = interpreter.look(context_of(trainer="MyTrainer", quick=True)).values
+
+    expected = {
+        "nnunet.trainer_named": True,
+        "nnunet.trainer_outside": False,
+        "nnunet.trainer_file": str(trainers / "variants" / "mine.py"),
+        "nnunet.trainer_takes": ("plans", "configuration", "fold", "dataset_json", "unpack_dataset", "device"),
+        "nnunet.trainer_hands_on": True,
+        "nnunet.network_takes": ("plans_manager", "dataset_json", "configuration_manager", "*args", "deep", "**kwargs"),
+    }
+    assert {name: values[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("from elsewhere import MyTrainer\n", True),
+        ("class MyTrainer2: pass\n", False),
+        ("class MyTrainer(:\n", True),
+        ("", False),
+    ],
+)
+def test_trainer_that_is_only_named(trainers, context_of, text, named):
+    """A file that only imports the class is enough for nnU-Net to find it; a longer name is another class."""
+    (trainers / "mine.py").write_text(text, encoding="utf-8")
+
+    values = interpreter.look(context_of(trainer="MyTrainer", quick=True)).values
+
+    assert (values["nnunet.trainer_named"], values["nnunet.trainer_takes"]) == (named, None)
+
+
+@pytest.mark.usefixtures("trainers")
+def test_trainer_in_a_folder_of_the_users(context_of, tmp_path):
+    """A trainer in nnUNet_extTrainer is told apart from those of the installation."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text("class MyTrainer:\n    pass\n", encoding="utf-8")
+    environ = {"nnUNet_extTrainer": os.pathsep.join([str(tmp_path / "gone"), str(tmp_path / "own")])}
+
+    values = interpreter.look(context_of(environ, trainer="MyTrainer", quick=True)).values
+
+    assert (values["nnunet.trainer_named"], values["nnunet.trainer_outside"]) == (False, True)
+    assert values["nnunet.trainer_file"] == str(tmp_path / "own" / "mine.py")
+
+
+@pytest.mark.usefixtures("installed")
+def test_default_trainer_is_not_searched(context_of):
+    """nnUNetTrainer itself needs no search, and no fact tells of one."""
+    values = interpreter.look(context_of(quick=True)).values
+
+    names = ("trainer_named", "trainer_outside", "trainer_file", "trainer_takes", "trainer_hands_on", "network_takes")
+    assert {values[f"nnunet.{name}"] for name in names} == {None}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
-from nnunet_doctor.facts import Detail
+from nnunet_doctor.facts import Detail, Unknown
 from nnunet_doctor.probes import nnunet_setup
 from nnunet_doctor.probes.nnunet_setup import unknown_variables
 
@@ -121,3 +122,40 @@ def test_command_that_pip_has_installed_for_the_user(context_of, program, tmp_pa
     values = nnunet_setup.look(context_of({"PATH": str(tmp_path / "local")}, python=python)).values
 
     assert values["nnunet.command_here"] is here
+
+
+def test_launcher_of_windows_tells_its_interpreter(tmp_path, program):
+    """Behind a launcher stands the path of the Python that it starts; another Python's launcher is not this one's."""
+    python = program(tmp_path / "mine", "python")
+    own, others = tmp_path / "own.exe", tmp_path / "others.exe"
+    for launcher, folder in ((own, python.parent), (others, tmp_path / "other")):
+        launcher.write_bytes(b"MZ" + bytes(200_000) + f"#!{folder}{os.sep}python.exe\n".encode() + b"PK\x03\x04")
+
+    assert nnunet_setup._belongs(own, python) is True
+    assert nnunet_setup._belongs(others, python) is False
+
+
+def test_shim_of_a_version_manager_is_not_judged(tmp_path, program):
+    """A shim of pyenv starts what pyenv has chosen, so nobody says whose command it is."""
+    python = program(tmp_path / "mine", "python")
+    shim = program(tmp_path / ".pyenv" / "shims", "nnUNetv2_train")
+
+    assert isinstance(nnunet_setup._belongs(shim, python), Unknown)
+
+
+def test_variables_that_are_set(context_of):
+    """Every variable that some release reads is told with its value, and folders of trainers that are not there."""
+    gone = str(Path("no", "such", "folder"))
+    values = nnunet_setup.look(
+        context_of(
+            {
+                "nnUNet_npp": "1",
+                "nnUNet_extTrainer": os.pathsep.join([gone, str(Path.cwd()), ""]),
+                "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+            }
+        )
+    ).values
+
+    assert {item.subject for item in values["nnunet.variables"]} == {"nnUNet_npp", "nnUNet_extTrainer"}
+    assert values["nnunet.trainers_missing"] == (Detail(gone),)
+    assert values["nnunet.load_variable"] == "1"

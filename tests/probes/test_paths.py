@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from nnunet_doctor.facts import Unknown
 from nnunet_doctor.probes import paths
-from nnunet_doctor.probes.paths import filesystem_of, is_writable, nearest_folder
+from nnunet_doctor.probes.paths import (
+    cloud_service,
+    filesystem_of,
+    is_rotational,
+    is_writable,
+    longest_label,
+    nearest_folder,
+    why_not_writable,
+)
 
-LOOKS = ("kind", "writable", "real", "free_gib", "filesystem")
+LOOKS = ("kind", "writable", "real", "free_gib", "filesystem", "parent", "refusal", "cloud")
 
 
 def look_at_raw(context_of, value):
@@ -28,7 +37,8 @@ def test_unset(context_of):
     values = paths.look(context_of()).values
 
     names = [f"paths.{folder}{name}" for folder in paths.FOLDERS for name in ("", *(f"_{look}" for look in LOOKS))]
-    assert values == dict.fromkeys(names)
+    alone = ("raw_level", "preprocessed_rotational", "preprocessed_drive", "longest_name")
+    assert values == dict.fromkeys([*names, *(f"paths.{name}" for name in alone)])
 
 
 def test_folder(context_of, tmp_path):
@@ -36,6 +46,7 @@ def test_folder(context_of, tmp_path):
     seen = look_at_raw(context_of, tmp_path)
 
     assert (seen["kind"], seen["writable"], seen["real"]) == ("folder", True, str(tmp_path.resolve()))
+    assert (seen["parent"], seen["refusal"], seen["cloud"]) == (True, None, None)
     assert 0 < seen["free_gib"] <= shutil.disk_usage(tmp_path).total / 1024**3
     assert isinstance(seen["filesystem"], str)
     assert list(tmp_path.iterdir()) == [tmp_path / "packages"]
@@ -45,7 +56,8 @@ def test_missing_folder_has_the_space_of_the_one_above(context_of, tmp_path):
     """A folder that is not there yet would have the space of the nearest one above it."""
     seen = look_at_raw(context_of, tmp_path / "not" / "there")
 
-    assert (seen["kind"], seen["writable"]) == ("missing", None)
+    assert (seen["kind"], seen["writable"], seen["parent"]) == ("missing", None, False)
+    assert look_at_raw(context_of, tmp_path / "not")["parent"] is True
     assert seen["free_gib"] == pytest.approx(shutil.disk_usage(tmp_path).free / 1024**3, abs=2)
     assert seen["filesystem"] == filesystem_of(tmp_path)
     assert not (tmp_path / "not").exists()
@@ -183,3 +195,143 @@ def test_file_system_is_that_of_the_nearest_mount(tmp_path, monkeypatch):
 
     assert filesystem_of(tmp_path / "mnt" / "data") == "nfs4"
     assert filesystem_of(tmp_path) == "ext4"
+
+
+def test_reason_why_no_file_can_be_made(tmp_path):
+    """The error is kept with its name, which tells a quota from a right that is missing."""
+    reason = why_not_writable(tmp_path / "gone")
+
+    assert reason is not None
+    assert reason.startswith("ENOENT: ")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+def test_quota_that_refuses_the_first_block(tmp_path, monkeypatch):
+    """A folder that lets a file be made, and refuses what is written to it, takes no files."""
+    monkeypatch.setattr(paths, "_passing_file", lambda _folder: FULL.open("wb"))
+
+    assert why_not_writable(tmp_path) == "ENOSPC: No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"), [("imagesTr", "dataset"), ("nnUNet_raw", "above"), ("Dataset001_X", None)]
+)
+def test_level_of_the_raw_folder(context_of, tmp_path, made, expected):
+    """A raw folder that is a dataset itself, or the folder above, is told by what lies in it."""
+    raw = tmp_path / "data"
+    (raw / made).mkdir(parents=True)
+
+    assert paths.look(context_of({"nnUNet_raw": str(raw)})).values["paths.raw_level"] == expected
+
+
+def disk(root, name, rotational, vendor="ATA", model="ST8000NM", partition=None, below=None):
+    """Make a block device as /sys shows it, with its node in /dev."""
+    block = root / "sys/devices/made" / name
+    (block / "queue").mkdir(parents=True)
+    (block / "queue/rotational").write_text(f"{rotational}\n", encoding="ascii")
+    (block / "device").mkdir()
+    (block / "device/vendor").write_text(f"{vendor:<8}\n", encoding="ascii")
+    (block / "device/model").write_text(f"{model:<16}\n", encoding="ascii")
+    (root / "sys/class/block").mkdir(parents=True, exist_ok=True)
+    (root / "dev").mkdir(exist_ok=True)
+    names = [(name, block)]
+    if partition is not None:
+        (block / partition).mkdir()
+        (block / partition / "partition").write_text("1\n", encoding="ascii")
+        names.append((partition, block / partition))
+    if below is not None:
+        (block / "slaves").mkdir()
+        (block / "slaves" / below).symlink_to(root / "sys/class/block" / below)
+    for each, folder in names:
+        (root / "sys/class/block" / each).symlink_to(folder)
+        (root / "dev" / each).touch()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links in Windows need a right")
+@pytest.mark.parametrize(
+    ("rotational", "vendor", "model", "expected"),
+    [
+        (1, "ATA", "ST8000NM0055-1RM", True),
+        (0, "ATA", "Samsung SSD 870", False),
+        (1, "ATA", "QEMU HARDDISK", None),
+        (1, "Msft", "Virtual Disk", None),
+        (1, "DELL", "PERC H740P", None),
+        ("", "ATA", "ST8000NM0055-1RM", None),
+    ],
+)
+def test_spinning_disk(tmp_path, rotational, vendor, model, expected):
+    """Only a disk that surely spins is said to spin: virtual ones and RAID controllers say so of themselves anyway."""
+    disk(tmp_path, "sda", rotational, vendor, model, partition="sda1")
+
+    assert is_rotational("/dev/sda1", tmp_path) is expected
+    assert is_rotational("/dev/sda", tmp_path) is expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links in Windows need a right")
+def test_volume_over_a_spinning_disk(tmp_path):
+    """A logical volume is as slow as the disk below it."""
+    disk(tmp_path, "sda", 1, partition="sda2")
+    disk(tmp_path, "dm-0", 1, vendor="", model="", below="sda2")
+    (tmp_path / "dev/mapper").mkdir()
+    (tmp_path / "dev/mapper/vg-data").symlink_to(tmp_path / "dev/dm-0")
+
+    assert is_rotational("/dev/mapper/vg-data", tmp_path) is True
+
+
+@pytest.mark.parametrize("device", ["tmpfs", "server:/export", "/dev/not-there", "overlay", "pool/data"])
+def test_what_is_no_disk_does_not_spin(tmp_path, device):
+    """A server, memory and a pool of disks are no disk, and nothing is said of them."""
+    assert is_rotational(device, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("below", "expected"),
+    [
+        ("Users/li/OneDrive/nnunet", "OneDrive"),
+        ("mnt/c/Users/li/OneDrive - Uni Heidelberg/nnunet", "OneDrive"),
+        ("Users/li/iCloudDrive/nnunet", "iCloud"),
+        ("Users/li/Library/Mobile Documents/com~apple~CloudDocs/nnunet", "iCloud"),
+        ("Users/li/Library/CloudStorage/GoogleDrive-li@example.org/My Drive", "GoogleDrive"),
+        ("Users/li/nnunet", None),
+        ("home/li/OneDrive-backup/nnunet", None),
+        ("Users/OneDrive", None),
+    ],
+)
+def test_folders_of_services_that_synchronise(tmp_path, below, expected):
+    """A folder that a service keeps in step is known by its place; a name that only resembles one is not."""
+    assert cloud_service(tmp_path / below, {}) == expected
+
+
+def test_folder_that_onedrive_names(tmp_path):
+    """OneDrive names its folder in a variable, wherever it lies; a folder beside it is not in it."""
+    environ = {"OneDriveCommercial": str(tmp_path / "Cloud")}
+
+    assert cloud_service(tmp_path / "Cloud" / "nnunet", environ) == "OneDrive"
+    assert cloud_service(tmp_path / "Cloudless" / "nnunet", environ) is None
+
+
+def test_folder_of_dropbox_has_a_mark(tmp_path):
+    """Dropbox leaves a file in its folder; a folder that is only called so is none of its."""
+    (tmp_path / "Dropbox").mkdir()
+
+    assert cloud_service(tmp_path / "Dropbox" / "nnunet", {}) is None
+
+    (tmp_path / "Dropbox" / ".dropbox").touch()
+
+    assert cloud_service(tmp_path / "Dropbox" / "nnunet", {}) == "Dropbox"
+
+
+@pytest.mark.parametrize("dataset", ["7", "Dataset007_Colon"])
+def test_longest_name_of_a_label(tmp_path, dataset):
+    """The longest name is that of a label of this dataset, named by number or in full."""
+    for name in ("Dataset007_Colon", "Dataset008_Liver"):
+        (tmp_path / name / "labelsTr").mkdir(parents=True)
+    (tmp_path / "Dataset007_Colon/labelsTr/case_1.nii.gz").touch()
+    (tmp_path / "Dataset007_Colon/labelsTr/case_001.nii.gz").touch()
+    (tmp_path / "Dataset008_Liver/labelsTr/a_name_that_is_much_longer.nii.gz").touch()
+
+    assert longest_label(tmp_path, dataset) == len("case_001.nii.gz")
+    assert longest_label(tmp_path, "9") is None

@@ -9,7 +9,16 @@ import sys
 import pytest
 
 from nnunet_doctor.probes import platform
-from nnunet_doctor.probes.platform import container_kind, default_language, wsl_version
+from nnunet_doctor.probes.platform import (
+    container_kind,
+    cpu_has,
+    default_language,
+    file_encoding,
+    is_user_named,
+    wsl_driver,
+    wsl_linux_driver,
+    wsl_version,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +68,105 @@ def test_container(tmp_path, file, environ, expected):
     assert container_kind(tmp_path, environ) == expected
 
 
+@pytest.mark.parametrize(("manager", "expected"), [("lxc\n", "container"), ("wsl\n", None), ("", None)])
+def test_container_that_systemd_tells(tmp_path, manager, expected):
+    """systemd leaves the name of the container it was started in; WSL, which it counts as one, is none."""
+    (tmp_path / "run/systemd").mkdir(parents=True)
+    (tmp_path / "run/systemd/container").write_text(manager, encoding="utf-8")
+
+    assert container_kind(tmp_path, {}) == expected
+
+
+def test_driver_of_windows_inside_wsl2(tmp_path):
+    """The driver of Windows is passed in as a libcuda in a folder of its own."""
+    assert wsl_driver(tmp_path) is False
+
+    (tmp_path / "usr/lib/wsl/lib").mkdir(parents=True)
+    (tmp_path / "usr/lib/wsl/lib/libcuda.so.1").touch()
+
+    assert wsl_driver(tmp_path) is True
+    assert wsl_linux_driver(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links in Windows need a right")
+def test_driver_for_linux_inside_wsl2(tmp_path):
+    """A libcuda of a driver for Linux is found, and a link to the one of Windows, as users set it, is not taken for it."""
+    for folder in ("usr/lib/wsl/lib", "usr/lib/x86_64-linux-gnu"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "usr/lib/wsl/lib/libcuda.so.1").touch()
+    library = tmp_path / "usr/lib/x86_64-linux-gnu/libcuda.so.1"
+    library.symlink_to(tmp_path / "usr/lib/wsl/lib/libcuda.so.1")
+
+    assert wsl_linux_driver(tmp_path) is None
+
+    library.unlink()
+    library.touch()
+
+    assert wsl_linux_driver(tmp_path) == str(library)
+
+
+@pytest.mark.parametrize(
+    ("system", "environ", "codeset", "page", "expected"),
+    [
+        ("linux", {}, "UTF-8", None, "utf-8"),
+        ("linux", {}, "GB18030", None, "gb18030"),
+        ("linux", {}, "ISO-8859-1", None, "iso-8859-1"),
+        ("linux", {"PYTHONUTF8": "1"}, "ISO-8859-1", None, "utf-8"),
+        # PEP 538 and 540: Python takes UTF-8 in the C locale
+        ("linux", {}, "ANSI_X3.4-1968", None, "utf-8"),
+        ("linux", {"PYTHONUTF8": "0"}, "ANSI_X3.4-1968", None, "ascii"),
+        ("macos", {}, "US-ASCII", None, "utf-8"),
+        ("windows", {}, "", 936, "cp936"),
+        ("windows", {}, "", 65001, "utf-8"),
+        ("windows", {"PYTHONUTF8": "1"}, "", 1252, "utf-8"),
+        ("windows", {"PYTHONUTF8": "0"}, "", 1252, "cp1252"),
+    ],
+)
+def test_encoding_of_text_files(system, environ, codeset, page, expected):
+    """Text files are written in the encoding of the system, unless Python is told, or decides, to take UTF-8."""
+    assert file_encoding(system, environ, codeset, page) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no list of users by number")
+def test_user_without_a_name(monkeypatch):
+    """A user who is a number only has a name as soon as a variable gives one."""
+    import pwd
+
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+
+    assert is_user_named({"PATH": "/usr/bin"}) is False
+    assert is_user_named({"USER": ""}) is False
+    assert is_user_named({"LOGNAME": "li"}) is True
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no list of users by number")
+def test_user_of_these_tests_has_a_name():
+    """Whoever runs these tests is in the list of users."""
+    assert is_user_named({}) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("processor\t: 0\nmodel name\t: Xeon\nflags\t\t: fpu sse4_2 avx avx2 bmi2\n\nprocessor\t: 1\n", True),
+        ("processor\t: 0\nmodel name\t: QEMU Virtual CPU\nflags\t\t: fpu sse4_2 avx\n", False),
+        ("processor\t: 0\nBogoMIPS\t: 50.00\nFeatures\t: fp asimd\n", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_instructions_of_the_processor(tmp_path, text, expected):
+    """Linux lists what a processor can do by names, and AVX is not AVX2."""
+    (tmp_path / "proc").mkdir()
+    if text is not None:
+        (tmp_path / "proc/cpuinfo").write_text(text, encoding="ascii")
+
+    assert cpu_has(tmp_path, "avx2") is expected
+
+
 @pytest.mark.parametrize(
     ("release", "version", "expected"),
     [
@@ -106,7 +214,8 @@ def test_language_is_english_where_nothing_tells_it():
         ({"SLURM_JOB_ID": "77"}, "slurm"),
         ({"LSB_JOBID": "77"}, "lsf"),
         ({"PBS_JOBID": "77.head"}, "pbs"),
-        ({"JOB_ID": "77"}, "sge"),
+        ({"JOB_ID": "77", "NSLOTS": "8"}, "sge"),
+        ({"JOB_ID": "77"}, None),
     ],
 )
 def test_scheduler(context_of, environ, expected):
@@ -150,3 +259,7 @@ def test_this_machine(context_of):
     assert (values["platform.long_paths"] is not None) == (system == "windows")
     assert values["platform.shell"] in ({"cmd", "powershell", "posix"} if system == "windows" else {"posix"})
     assert (values["platform.glibc"] is not None) <= (system == "linux")
+    assert (values["platform.code_page"] is not None) == (system == "windows")
+    assert "数".encode(values["platform.file_encoding"], "replace")
+    assert values["platform.inductor_cache"] is None
+    assert (values["platform.avx2"] is None) >= (values["platform.arch"] != "x86_64")

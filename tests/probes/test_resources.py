@@ -11,7 +11,14 @@ import psutil
 import pytest
 
 from nnunet_doctor.probes import resources
-from nnunet_doctor.probes.resources import GroupLimits, group_limits, slurm_memory
+from nnunet_doctor.probes.resources import (
+    GroupLimits,
+    group_limits,
+    job_gpus,
+    job_hours_left,
+    linux_commit,
+    slurm_memory,
+)
 
 GIB = 1024**3
 NO_LIMIT_V1 = "9223372036854771712\n"
@@ -132,6 +139,28 @@ def test_hybrid(tmp_path):
     assert group_limits(root) == GroupLimits(cpus=None, memory=GIB, memory_used=0)
 
 
+def test_processes_that_a_group_grants(tmp_path):
+    """Of several limits of processes the one counts that leaves the fewest."""
+    files = {
+        "pod/pids.max": "4096\n",
+        "pod/pids.current": "4000\n",
+        "pod/box/pids.max": "1024\n",
+        "pod/box/pids.current": "12\n",
+    }
+    root = make(tmp_path, ["0::/pod/box"], [V2_MOUNT], files)
+
+    assert group_limits(root) == GroupLimits(pids=4096, pids_used=4000)
+
+
+def test_processes_that_a_group_of_version_1_grants(tmp_path):
+    """Version 1 keeps processes in a hierarchy of their own; max means no limit."""
+    mounts = ["40 39 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids"]
+    files = {"pids/pids.max": "max\n", "pids/job/pids.max": "512\n", "pids/job/pids.current": "7\n"}
+    root = make(tmp_path, ["5:pids:/job"], mounts, files)
+
+    assert group_limits(root) == GroupLimits(pids=512, pids_used=7)
+
+
 @pytest.mark.parametrize(
     ("groups", "mounts", "files"),
     [
@@ -231,3 +260,143 @@ def test_limit_of_open_files(context_of):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
     assert values["resources.open_files"] == 256
+
+
+@pytest.mark.parametrize(
+    ("environ", "limited_by"),
+    [
+        ({"SLURM_CPUS_ON_NODE": "1"}, "slurm"),
+        ({"SLURM_CPUS_PER_TASK": "1", "SLURM_CPUS_ON_NODE": "8"}, "slurm"),
+        ({"LSB_DJOB_NUMPROC": "1"}, "lsf"),
+        ({"PBS_NCPUS": "1"}, "pbs"),
+        ({"NSLOTS": "1"}, "sge"),
+    ],
+)
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one processor is all there is")
+def test_processors_that_a_scheduler_grants(context_of, environ, limited_by):
+    """A job is granted what its scheduler says, whatever the node has."""
+    values = resources.look(context_of(environ)).values
+
+    assert (values["resources.cpus"], values["resources.cpus_limited_by"]) == (1, limited_by)
+
+
+@pytest.mark.parametrize(
+    ("end", "job", "expected"),
+    [
+        ("1700007200", "77", 2.0),
+        ("1699996400", "77", -1.0),
+        ("1700007200", "", None),
+        ("", "77", None),
+        ("0", "77", None),
+        ("UNLIMITED", "77", None),
+    ],
+)
+def test_time_that_a_job_has_left(end, job, expected):
+    """Slurm tells the end of a job in seconds since 1970; outside a job, and without an end, nothing is left to tell."""
+    assert job_hours_left({"SLURM_JOB_ID": job, "SLURM_JOB_END_TIME": end}, 1700000000.0) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, None),
+        ({"SLURM_JOB_ID": "77"}, 0),
+        ({"SLURM_JOB_ID": "77", "CUDA_VISIBLE_DEVICES": "NoDevFiles"}, 0),
+        ({"SLURM_JOB_ID": "77", "CUDA_VISIBLE_DEVICES": "0,3"}, 2),
+        ({"SLURM_JOB_ID": "77", "SLURM_JOB_GPUS": "2"}, 1),
+        ({"SLURM_JOB_ID": "77", "SLURM_GPUS_ON_NODE": "4", "SLURM_JOB_GPUS": "2"}, 4),
+    ],
+)
+def test_gpus_that_a_job_was_given(environ, expected):
+    """A job without a GPU is told from no job at all."""
+    assert job_gpus(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "expected"),
+    [
+        ("2\n", "MemTotal:       16 kB\nCommitLimit:    8388608 kB\nCommitted_AS:   2097152 kB\n", (8 * GIB, 6 * GIB)),
+        ("2\n", "CommitLimit:    1024 kB\nCommitted_AS:   4096 kB\n", (1024 * 1024, 0)),
+        ("0\n", "CommitLimit:    8388608 kB\nCommitted_AS:   2097152 kB\n", None),
+        ("2\n", "CommitLimit: much\n", None),
+        (None, "CommitLimit:    8388608 kB\nCommitted_AS:   2097152 kB\n", None),
+    ],
+)
+def test_memory_that_linux_promises(tmp_path, mode, text, expected):
+    """Only a Linux that was told not to overcommit has a limit of what it promises."""
+    (tmp_path / "proc/sys/vm").mkdir(parents=True)
+    (tmp_path / "proc/meminfo").write_text(text, encoding="ascii")
+    if mode is not None:
+        (tmp_path / "proc/sys/vm/overcommit_memory").write_text(mode, encoding="ascii")
+
+    assert linux_commit(tmp_path) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_limits_of_a_process(context_of):
+    """Limits are told in the units that people set them in; none is None."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (GIB // 2, hard))
+    try:
+        values = resources.look(context_of()).values
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    assert values["resources.file_size_gib"] == 0.5
+    assert resources.look(context_of()).values["resources.file_size_gib"] in (None, round(soft / GIB, 3))
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, None),
+        ({"OMP_NUM_THREADS": "4"}, 4),
+        ({"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "4"}, 1),
+        ({"OMP_NUM_THREADS": "4,2"}, None),
+    ],
+)
+def test_threads_of_blas(context_of, environ, expected):
+    """OpenBLAS listens to a variable of its own first."""
+    assert resources.look(context_of(environ)).values["resources.blas_threads"] == expected
+
+
+def test_no_folder_for_temporary_files(context_of, monkeypatch):
+    """A machine on which Python finds no place for temporary files is told of it, and keeps its other facts."""
+
+    def none():
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none)
+    values = resources.look(context_of()).values
+
+    assert values["resources.tmp_usable"] is False
+    assert "No usable temporary directory" in values["resources.tmp"].reason
+    assert values["resources.cpus"] >= 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has it")
+def test_shared_memory_that_is_not_there(context_of, monkeypatch):
+    """Without /dev/shm its size is unknown, and that it takes no files is known."""
+
+    def gone(_path):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(shutil, "disk_usage", gone)
+    values = resources.look(context_of()).values
+
+    assert values["resources.shm_writable"] is False
+
+
+def test_machine_without_a_battery(context_of, monkeypatch):
+    """A machine without a battery does not run from one; one with it tells whether the power is connected."""
+    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
+    assert resources.look(context_of()).values["resources.on_battery"] is None
+
+    class Battery:
+        power_plugged = False
+
+    monkeypatch.setattr(psutil, "sensors_battery", Battery, raising=False)
+    assert resources.look(context_of()).values["resources.on_battery"] is True

@@ -146,8 +146,9 @@ def test_libcuda_where_the_linker_looks(tmp_path):
 
 
 @linux
-def test_libcuda_from_the_variable_of_the_loader(context_of, tmp_path):
+def test_libcuda_from_the_variable_of_the_loader(context_of, program, tmp_path, monkeypatch):
     """libcuda is found in LD_LIBRARY_PATH, and whether there is the name that a compiler links against too."""
+    monkeypatch.setattr(toolchain, "LDCONFIG", str(program(tmp_path / "sbin", "ldconfig")))
     bare, whole = tmp_path / "bare", tmp_path / "whole"
     for folder in (bare, whole):
         folder.mkdir()
@@ -158,7 +159,37 @@ def test_libcuda_from_the_variable_of_the_loader(context_of, tmp_path):
 
     assert [seen[path]["triton.libcuda"] for path in (bare, whole)] == [True, True]
     assert seen[whole]["triton.libcuda_link"] is True
-    assert toolchain.libcuda_folders({"LD_LIBRARY_PATH": f"{bare}::{tmp_path}"})[-1] == bare
+    assert toolchain.libcuda_folders({"LD_LIBRARY_PATH": f"{bare}::{tmp_path}"}) == [bare]
+
+
+LISTED = """1234 libs found in cache `/etc/ld.so.cache'
+\tlibcudart.so.12 (libc6,x86-64) => /usr/local/cuda/lib64/libcudart.so.12
+\tlibcuda.so.1 (libc6,x86-64) => {folder}/x86_64/libcuda.so.1
+\tlibcuda.so.1 (libc6) => {folder}/i386/libcuda.so.1
+"""
+
+
+@linux
+def test_libcuda_from_the_list_of_the_loader(program, tmp_path, monkeypatch):
+    """Folders of 64 bits in the list of ldconfig count, and then LD_LIBRARY_PATH is not read, as Triton does."""
+    for name in ("x86_64", "i386", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "libcuda.so.1").touch()
+    text = f"#!/bin/sh\ncat <<'END'\n{LISTED.format(folder=tmp_path)}END\n"
+    monkeypatch.setattr(toolchain, "LDCONFIG", str(program(tmp_path / "sbin", "ldconfig", text)))
+
+    assert toolchain.libcuda_folders({"LD_LIBRARY_PATH": str(tmp_path / "other")}) == [tmp_path / "x86_64"]
+
+
+@linux
+def test_libcuda_without_ldconfig(tmp_path, monkeypatch):
+    """Where there is no ldconfig Triton finds nothing, whatever LD_LIBRARY_PATH says; its own variable helps."""
+    (tmp_path / "libcuda.so.1").touch()
+    monkeypatch.setattr(toolchain, "LDCONFIG", str(tmp_path / "ldconfig"))
+
+    found = [toolchain.libcuda_folders({name: str(tmp_path)}) for name in ("LD_LIBRARY_PATH", "TRITON_LIBCUDA_PATH")]
+
+    assert found == [[], [tmp_path]]
 
 
 @linux

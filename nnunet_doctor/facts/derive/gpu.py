@@ -53,9 +53,15 @@ def visible_numbers(count: int, variable: str | None, uuids: Sequence[str] | Non
     return numbers
 
 
-@rule("gpu.all_hidden", "gpu.count", "gpu.visible", "gpu.uuids")
-def all_hidden(count: int, visible: str | None, uuids: Sequence[str] | None) -> bool:
-    return count > 0 and visible is not None and visible_numbers(count, visible, uuids) == []
+@rule("gpu.all_hidden", "gpu.count", "gpu.visible", "gpu.uuids", tolerant=True)
+def all_hidden(
+    count: int | Unknown, visible: str | None | Unknown, uuids: Sequence[str] | None | Unknown
+) -> bool | Unknown:
+    if visible is None or count == 0:
+        return False
+    if isinstance(visible, Unknown):
+        return visible
+    return count if isinstance(count, Unknown) else visible_numbers(count, visible, or_none(uuids)) == []
 
 
 @rule(
@@ -194,27 +200,33 @@ def held_back(chosen: Sequence[int], names: Sequence[str], slowdowns: Sequence[s
 
 def _over_chosen(
     choose: Callable[[list[float]], float], chosen: Sequence[int] | Unknown, values: Sequence[float] | None | Unknown
-) -> float | None:
-    """Combine what the driver tells of the chosen GPUs; None when there are none or it tells nothing."""
-    if isinstance(chosen, Unknown) or isinstance(values, Unknown) or not chosen or not values:
-        return None
-    return choose([values[number] for number in chosen])
+) -> float | None | Unknown:
+    """Combine what the driver tells of the chosen GPUs.
+
+    Of GPUs without memory of their own, or slices, drivers tell nothing: nothing is missed there.
+    """
+    if isinstance(chosen, Unknown):
+        return chosen
+    told = or_none(values)
+    return choose([told[number] for number in chosen]) if chosen and told else None
 
 
 @rule("gpu.chosen_free_gib", "gpu.chosen", "gpu.free_gib", tolerant=True)
-def chosen_free(chosen: Sequence[int] | Unknown, free: Sequence[float] | Unknown) -> float | None:
+def chosen_free(chosen: Sequence[int] | Unknown, free: Sequence[float] | Unknown) -> float | None | Unknown:
     return _over_chosen(min, chosen, free)
 
 
 @rule("gpu.chosen_memory_gib", "gpu.chosen", "gpu.memory_gib", tolerant=True)
-def chosen_memory(chosen: Sequence[int] | Unknown, memory: Sequence[float] | Unknown) -> float | None:
+def chosen_memory(chosen: Sequence[int] | Unknown, memory: Sequence[float] | Unknown) -> float | None | Unknown:
     return _over_chosen(min, chosen, memory)
 
 
 @rule("gpu.chosen_processes", "gpu.chosen", "gpu.processes", tolerant=True)
-def chosen_processes(chosen: Sequence[int] | Unknown, processes: Sequence[int] | None | Unknown) -> int | None:
+def chosen_processes(
+    chosen: Sequence[int] | Unknown, processes: Sequence[int] | None | Unknown
+) -> int | None | Unknown:
     found = _over_chosen(sum, chosen, processes)
-    return None if found is None else int(found)
+    return int(found) if isinstance(found, (int, float)) else found
 
 
 LEAST_GIB = 0.8
@@ -244,23 +256,55 @@ def memory_wanted(
     gpus: int | Unknown,
     patch: Sequence[int] | None | Unknown,
     batch: int | None | Unknown,
-) -> float | None:
+) -> float | None | Unknown:
     """The batch is divided among the GPUs (nnUNetTrainer._set_batch_size_and_oversample)."""
-    patch, batch = or_none(patch), or_none(batch)
-    if device != "cuda" or validates is True or not patch or not batch:
+    elsewhere = not isinstance(device, Unknown) and device != "cuda"
+    if elsewhere or validates is True or patch is None or batch is None:
         return None
+    if isinstance(device, Unknown):
+        return device
+    if isinstance(patch, Unknown):
+        return patch
+    if isinstance(batch, Unknown):
+        return batch
     most = math.ceil(batch / max(1, or_none(gpus) or 1))
     return round(LEAST_GIB + GIB_PER_MILLION_VOXELS * math.prod(patch) * most / 1e6, 1)
 
 
-@rule("gpu.too_small", "gpu.chosen_memory_gib", "gpu.memory_wanted_gib")
-def too_small(memory: float | None, wanted: float | None) -> bool:
-    return memory is not None and wanted is not None and memory < wanted
+def _is_less(memory: float | None | Unknown, wanted: float | None | Unknown) -> bool | Unknown:
+    if memory is None or wanted is None:
+        return False
+    if isinstance(memory, Unknown):
+        return memory
+    return wanted if isinstance(wanted, Unknown) else memory < wanted
 
 
-@rule("gpu.occupied", "gpu.chosen_free_gib", "gpu.memory_wanted_gib", "gpu.too_small")
-def occupied(free: float | None, wanted: float | None, small: bool) -> bool:
-    return free is not None and wanted is not None and free < wanted and not small
+@rule("gpu.too_small", "gpu.chosen_memory_gib", "gpu.memory_wanted_gib", tolerant=True)
+def too_small(memory: float | None | Unknown, wanted: float | None | Unknown) -> bool | Unknown:
+    return _is_less(memory, wanted)
+
+
+LEAST_HELD = 0.1
+"""Share of a GPU's memory below which nobody holds it: drivers and desktops take a few percent."""
+
+
+@rule(
+    "gpu.occupied",
+    "gpu.chosen_free_gib",
+    "gpu.chosen_memory_gib",
+    "gpu.memory_wanted_gib",
+    "gpu.too_small",
+    tolerant=True,
+)
+def occupied(
+    free: float | None | Unknown,
+    memory: float | None | Unknown,
+    wanted: float | None | Unknown,
+    small: bool | Unknown,
+) -> bool | Unknown:
+    if small is True or (isinstance(free, float) and isinstance(memory, float) and free > (1 - LEAST_HELD) * memory):
+        return False
+    return _is_less(free, wanted)
 
 
 @rule(
@@ -271,20 +315,19 @@ def occupied(free: float | None, wanted: float | None, small: bool) -> bool:
     "gpu.compute_modes",
     "platform.scheduler",
     "training.num_gpus",
-    tolerant=True,
 )
 def freest(
-    chosen: Sequence[int] | Unknown,
-    free: Sequence[float] | Unknown,
-    mig: Sequence[str] | None | Unknown,
-    modes: Sequence[str] | None | Unknown,
-    scheduler: str | None | Unknown,
-    gpus: int | Unknown,
+    chosen: Sequence[int],
+    free: Sequence[float],
+    mig: Sequence[str] | None,
+    modes: Sequence[str] | None,
+    scheduler: str | None,
+    gpus: int,
 ) -> int | None:
     """Inside a job the scheduler has chosen; a GPU that it did not give must not be taken."""
-    if isinstance(chosen, Unknown) or isinstance(free, Unknown) or len(chosen) != 1 or gpus != 1:
+    if len(chosen) != 1 or gpus != 1 or not free:
         return None
-    divided, mode = or_none(mig) or ("off",) * len(free), or_none(modes) or ("default",) * len(free)
+    divided, mode = mig or ("off",) * len(free), modes or ("default",) * len(free)
     shared = [number for number in range(len(free)) if divided[number] != "on" and mode[number] == "default"]
     best = max(shared, key=lambda number: free[number], default=chosen[0])
     return best if scheduler is None and best != chosen[0] and free[best] >= 2 * free[chosen[0]] else None
@@ -292,20 +335,28 @@ def freest(
 
 @rule("gpu.spills", "platform.os", "gpu.driver", "gpu.driver_models", "gpu.chosen", tolerant=True)
 def spills(
-    system: str | Unknown, driver: str | None | Unknown, models: Sequence[str] | None | Unknown, chosen: Sequence[int]
-) -> bool | None:
+    system: str | Unknown,
+    driver: str | None | Unknown,
+    models: Sequence[str] | None | Unknown,
+    chosen: Sequence[int] | Unknown,
+) -> bool | None | Unknown:
     """Drivers do so from 536.40 on, for GPUs that they run as displays (NVIDIA's article 5490)."""
+    if isinstance(system, Unknown):
+        return system
     if system != "windows":
         return None
-    models = or_none(models)
-    if isinstance(chosen, Unknown) or not isinstance(driver, str) or not models:
-        return False
-    return is_in(driver, ">=536.40") is True and any(models[number] == "wddm" for number in chosen)
+    if isinstance(chosen, Unknown):
+        return chosen
+    told = or_none(models)
+    shown = any(told[number] == "wddm" for number in chosen) if told else False
+    return shown and isinstance(driver, str) and is_in(driver, ">=536.40") is True
 
 
 @rule("gpu.models_differ", "training.num_gpus", "torch.device_names", tolerant=True)
 def models_differ(gpus: int | Unknown, torch_names: Sequence[str] | Unknown) -> bool | Unknown:
-    if not isinstance(gpus, int) or gpus < 2:
+    if isinstance(gpus, Unknown):
+        return gpus
+    if gpus < 2:
         return False
     return torch_names if isinstance(torch_names, Unknown) else len(set(torch_names[:gpus])) > 1
 
@@ -343,21 +394,26 @@ def without_slices(divided: bool, slices: Sequence[int] | None) -> bool:
     return divided and slices is not None and sum(slices) == 0
 
 
-@rule("gpu.driverless", "gpu.driver", "gpu.pci")
-def driverless(driver: str | None, pci: Sequence[str] | None) -> tuple[str, ...] | None:
-    """GPUs that are kept for virtual machines (vfio-pci, pci-stub) are not meant to compute here."""
-    if pci is None:
-        return None
+@rule("gpu.driverless", "gpu.driver", "gpu.pci", tolerant=True)
+def driverless(driver: str | None | Unknown, pci: Sequence[str] | None | Unknown) -> tuple[str, ...] | None | Unknown:
+    """A driver that does not answer is one; GPUs that are kept for virtual machines (vfio-pci, pci-stub) want none."""
+    if pci is None or isinstance(pci, Unknown):
+        return pci
     drivers = [item.partition(":")[2] for item in pci if item.startswith("nvidia:")]
     found = tuple(name or "none" for name in drivers if name not in ("vfio-pci", "pci-stub"))
     return found if driver is None else ()
 
 
-@rule("gpu.cuda_error", "torch.cuda_message", tolerant=True)
-def cuda_error(message: str | None | Unknown) -> int | None:
-    """Read what torch warns of (c10/cuda/CUDAFunctions.cpp); 999 is the one that it calls unknown."""
-    if not isinstance(message, str):
+@rule("gpu.cuda_error", "torch.cuda_message", "torch.import_outcome", tolerant=True)
+def cuda_error(message: str | None | Unknown, outcome: str | None | Unknown) -> int | None | Unknown:
+    """Read what torch warns of (c10/cuda/CUDAFunctions.cpp); 999 is the one that it calls unknown.
+
+    A torch that cannot be imported has met no error of CUDA.
+    """
+    if message is None or (isinstance(message, Unknown) and outcome in ("error", "crash")):
         return None
+    if isinstance(message, Unknown):
+        return message
     if "CUDA unknown error" in message:
         return 999
     found = re.search(r"\bError (\d+):", message)
@@ -434,27 +490,24 @@ def _is_refused(entry: str, torch: str) -> bool:
     return key not in _NUMBERS and bool(difflib.get_close_matches(key, (*_FLAGS, *_NUMBERS), n=1, cutoff=0.85))
 
 
-@rule(
-    "gpu.peers_suspect",
-    "training.num_gpus",
-    "gpu.driver",
-    "gpu.names",
-    "gpu.chosen",
-    "gpu.peers",
-    "gpu.nccl_peers",
-)
+@rule("gpu.peers_claimed", "gpu.names", "gpu.chosen", "gpu.peers")
+def peers_claimed(names: Sequence[str], chosen: Sequence[int], peers: bool | None) -> bool:
+    """GPUs of the RTX 40 series have no way to read each other's memory."""
+    return peers is True and any("RTX 40" in names[number] for number in chosen)
+
+
+@rule("gpu.peers_suspect", "training.num_gpus", "gpu.nccl_peers", "gpu.peers_claimed", "gpu.driver", tolerant=True)
 def peers_suspect(
-    gpus: int,
-    driver: str | None,
-    names: Sequence[str],
-    chosen: Sequence[int],
-    peers: bool | None,
-    switched_off: str | None,
-) -> bool:
-    """The RTX 40 series cannot, and drivers before 550.40.07 hang over it (accelerate: check_cuda_p2p_ib_support)."""
-    if gpus < 2 or driver is None or not peers or switched_off == "1":
+    gpus: int | Unknown, switched_off: str | None | Unknown, claimed: bool | Unknown, driver: str | None | Unknown
+) -> bool | Unknown:
+    """Drivers before 550.40.07 are known to hang over it (accelerate: check_cuda_p2p_ib_support)."""
+    few = not isinstance(gpus, Unknown) and gpus < 2
+    if few or switched_off == "1" or claimed is False or driver is None:
         return False
-    return is_in(driver, "<550.40.07") is True and any("RTX 40" in names[number] for number in chosen)
+    for needed in (gpus, switched_off, claimed, driver):
+        if isinstance(needed, Unknown):
+            return needed
+    return is_in(str(driver), "<550.40.07")
 
 
 @rule("training.means_cuda", "training.device_request", "training.device", "training.gpu_out_of_reach", tolerant=True)

@@ -40,10 +40,22 @@ def torch_wanted(release: str | None) -> str | None:
     return None if release is None else str(release_row(release)["torch"])
 
 
-@rule("nnunet.torch_requirement", "nnunet.torch_wanted")
-def torch_requirement(wanted: str | None) -> str:
-    """2.9 is left out for every release: its 3D convolutions are several times slower (pytorch/pytorch#166122)."""
-    return f"torch{wanted or release_row(newest('nnunet'))['torch']},!=2.9.*"
+@rule("nnunet.torch_requirement", "nnunet.torch_wanted", "python.version", "nnunet.requires_torch", tolerant=True)
+def torch_requirement(
+    wanted: str | None | Unknown, python: str | Unknown, required: str | None | Unknown
+) -> str | Unknown:
+    """Take what it trains with by its code and by its metadata, and avoid what the table of problems says to avoid.
+
+    Without nnU-Net, the release that pip would choose for this Python counts.
+    """
+    if isinstance(wanted, Unknown):
+        return wanted
+    rows = table("nnunet")["release"]
+    fitting = rows if isinstance(python, Unknown) else [row for row in rows if is_in(python, row["python"]) is True]
+    parts = [*(wanted or (fitting or rows)[-1]["torch"]).split(",")]
+    parts += [row["avoid"] for row in table("torch_problems")["problem"]]
+    parts += required.split(",") if isinstance(required, str) else []
+    return "torch" + ",".join(dict.fromkeys(part.strip() for part in parts if part))
 
 
 @rule("nnunet.torch_fits", "torch.version", "nnunet.torch_wanted")
@@ -100,20 +112,6 @@ def _releases_with(variable: str) -> str:
     rows = table("nnunet")["release"]
     reading = [str(row["version"]) for row in rows if variable in row["variables"]]
     return f">={reading[0]}" if reading[-1] == rows[-1]["version"] else f">={reading[0]},<={reading[-1]}"
-
-
-@rule("nnunet.distutils_lacking", "python.distutils", "nnunet.version", "preprocessed.cases", tolerant=True)
-def distutils_lacking(
-    distutils: bool | Unknown, release: str | None | Unknown, cases: int | None | Unknown
-) -> bool | Unknown:
-    """From 2.1.2 on, preprocess_dataset copies the labels with distutils, after the last case."""
-    if isinstance(distutils, Unknown):
-        return distutils
-    if isinstance(release, Unknown):
-        return release
-    if distutils or release is None or (isinstance(cases, int) and cases > 0):
-        return False
-    return is_in(release, ">=2.1.2")
 
 
 WANDB_OFF, WANDB_ON = ("0", "False", "false"), ("1", "True", "true")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import is_in, or_none, rule
+from nnunet_doctor.facts.derive.rules import GIB, is_in, or_none, rule
 
 LEAST_FREE_GIB = {"preprocessed": 5.0, "results": 2.0}
 """Below this a training of any size is at risk: preprocessed cases, and checkpoints with their predictions."""
@@ -397,3 +397,32 @@ def redirected(
     if isinstance(store, Unknown):
         return store
     return found if store is True else ()
+
+
+STORED = 0.5
+"""Share of its size that a case takes when it is stored; blosc2 and npz leave no more of CT and MR volumes."""
+
+
+@rule(
+    "paths.disk_read_often",
+    "paths.preprocessed_rotational",
+    "preprocessed.all_voxels",
+    "preprocessed.channels",
+    "resources.memory_available_gib",
+    tolerant=True,
+)
+def disk_read_often(
+    spins: bool | None | Unknown,
+    voxels: int | None | Unknown,
+    channels: int | None | Unknown,
+    memory: float | Unknown,
+) -> bool | None | Unknown:
+    """What was read once stays in memory while there is room, so that only larger data are read in every epoch."""
+    if spins is None or isinstance(spins, Unknown) or not spins or voxels is None or channels is None:
+        return spins if spins is None or isinstance(spins, Unknown) else False
+    for needed in (voxels, channels, memory):
+        if isinstance(needed, Unknown):
+            return needed
+    if not isinstance(voxels, int) or not isinstance(channels, int) or not isinstance(memory, float):
+        return False
+    return STORED * voxels * (4 * channels + 2) / GIB > memory

@@ -113,6 +113,20 @@ def distutils(python: str, setuptools: str | None) -> bool | Unknown:
     return True if setuptools is not None else is_in(python, "<3.12")
 
 
+@rule("nnunet.distutils_lacking", "python.distutils", "nnunet.version", "preprocessed.cases", tolerant=True)
+def distutils_lacking(
+    distutils: bool | Unknown, release: str | None | Unknown, cases: int | None | Unknown
+) -> bool | Unknown:
+    """From 2.1.2 on, preprocess_dataset copies the labels with distutils, after the last case."""
+    if isinstance(distutils, Unknown):
+        return distutils
+    if isinstance(release, Unknown):
+        return release
+    if distutils or release is None or (isinstance(cases, int) and cases > 0):
+        return False
+    return is_in(release, ">=2.1.2")
+
+
 @rule("python.on_wrong_chip", "python.emulated", "platform.os")
 def on_wrong_chip(emulated: bool | None, system: str) -> bool:
     """The build for Intel sees no GPU of the Mac, and torch ends with 2.2.2 for it; Windows has no other way."""

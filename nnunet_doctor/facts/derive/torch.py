@@ -402,7 +402,7 @@ def triton_newer_than_known(version: str | None) -> bool:
 
 
 @rule("triton.compile_off", "triton.variables", "torch.version", tolerant=True)
-def compile_off(variables: Sequence[Detail] | Unknown, torch: str | None | Unknown) -> str | None | Unknown:
+def compile_off(variables: Sequence[Detail] | None | Unknown, torch: str | None | Unknown) -> str | None | Unknown:
     """Name the variable that makes torch.compile return what it is given, or swallow what goes wrong.
 
     torch/_dynamo/config.py reads TORCH_COMPILE_DISABLE (up to 2.7 any text switches off, later only 1) and
@@ -411,7 +411,7 @@ def compile_off(variables: Sequence[Detail] | Unknown, torch: str | None | Unkno
     if isinstance(variables, Unknown):
         return variables
     older = isinstance(torch, str) and is_in(torch, "<2.8.dev0") is True
-    values = {item.subject: item.message for item in variables}
+    values = {item.subject: item.message for item in variables or ()}
     for name, off in (
         ("TORCH_COMPILE_DISABLE", bool(values.get("TORCH_COMPILE_DISABLE")) if older else None),
         ("TORCHDYNAMO_DISABLE", None),

@@ -34,18 +34,18 @@ def c_compiler_lacking(
 
 @rule("triton.gcc_too_old", "triton.version", "triton.c_compiler_version")
 def gcc_too_old(version: str | None, compiler: str | None) -> bool | None | Unknown:
-    """Gcc takes C of 1989 by default before release 5; other compilers never have."""
+    """Gcc takes C of 1989 by default before release 5, and has stdatomic.h from 4.9 on; clang has had both for long."""
     if version is None or compiler is None:
         return None
     row = row_for("triton", version)
-    if row is None or not row["c99"] or not compiler.startswith("gcc "):
+    if row is None or not compiler.startswith("gcc "):
         return False
-    return is_in(compiler.removeprefix("gcc "), "<5")
+    return is_in(compiler.removeprefix("gcc "), f"<{row['gcc']}")
 
 
 @rule("triton.gpus_too_new", "triton.version", "triton.variables", "gpu.seen", "torch.gpus_without_kernels")
 def gpus_too_new(
-    version: str | None, variables: Sequence[Detail], seen: Sequence[str], without: Sequence[str] | None
+    version: str | None, variables: Sequence[Detail] | None, seen: Sequence[str], without: Sequence[str] | None
 ) -> tuple[str, ...] | None:
     """Of GPUs from 10.0 on the assembler knows those that it was made for; a newer Triton may know any.
 
@@ -54,7 +54,7 @@ def gpus_too_new(
     if version is None or is_newer_than_known("triton", version):
         return None
     row = row_for("triton", version)
-    own = {"TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"} & {item.subject for item in variables}
+    own = {"TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"} & {item.subject for item in variables or ()}
     if row is None or own:
         return None
     return tuple(
@@ -67,10 +67,10 @@ def gpus_too_new(
 
 
 @rule("triton.assembler_cuda", "triton.version", "triton.variables", "gpu.seen")
-def assembler_cuda(version: str | None, variables: Sequence[Detail], seen: Sequence[str]) -> str | None:
+def assembler_cuda(version: str | None, variables: Sequence[Detail] | None, seen: Sequence[str]) -> str | None:
     """Name the newest CUDA release that its assembler works by for these GPUs; None where another one is set."""
     row = row_for("triton", version) if version is not None else None
-    own = {"TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"} & {item.subject for item in variables}
+    own = {"TRITON_PTXAS_PATH", "TRITON_PTXAS_BLACKWELL_PATH"} & {item.subject for item in variables or ()}
     if row is None or own or not seen:
         return None
     new = any(capability(capability_of(gpu)) >= (10, 0) for gpu in seen)
@@ -86,9 +86,9 @@ def driver_behind(assembler: str | None, driver: str | None) -> bool | None:
 
 
 @rule("triton.threads_unusable", "triton.variables")
-def threads_unusable(variables: Sequence[Detail]) -> str | None:
+def threads_unusable(variables: Sequence[Detail] | None) -> str | None:
     """torch/_inductor/config.py hands the variable to int() when it is imported."""
-    for item in variables:
+    for item in variables or ():
         if item.subject == "TORCHINDUCTOR_COMPILE_THREADS" and whole(item.message, 0) is None:
             return item.message
     return None
@@ -116,10 +116,10 @@ def compile_lost(
 
 
 @rule("triton.noisy", "triton.variables")
-def noisy(variables: Sequence[Detail]) -> tuple[Detail, ...]:
+def noisy(variables: Sequence[Detail] | None) -> tuple[Detail, ...]:
     return tuple(
         item
-        for item in variables
+        for item in variables or ()
         if (item.subject in ("TORCH_LOGS", "TORCH_TRACE") and item.message)
         or (item.subject in ("TORCH_COMPILE_DEBUG", "TORCHDYNAMO_VERBOSE") and item.message == "1")
     )

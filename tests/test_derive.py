@@ -1611,3 +1611,22 @@ def test_nothing_to_preprocess() -> None:
 
     assert facts["training.preprocessing_memory_gib"] is None
     assert facts["training.over_preprocessing_memory"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "near", "misspelt"),
+    [
+        ("nnUNet_preprocesed", "nnUNet_preprocessed", True),
+        ("nnunet_compile", "nnUNet_compile", True),
+        ("nnUNetv2_raw", "nnUNet_raw", True),
+        ("nnUNet_raw_data", "nnUNet_raw", False),
+        ("nnUNet_shm_used", "", False),
+        ("nnunet_use_progress_bar", "nnUNet_preprocessed", False),
+    ],
+)
+def test_slips_of_the_pen_and_names_of_others(name: str, near: str, misspelt: bool) -> None:
+    """A name that is nearly a real one is misspelt; any other belongs to somebody else."""
+    facts = known(nnunet__unknown_variables=(Detail(name, near),))
+
+    assert facts["nnunet.misspelt_variables"] == ((Detail(name, near),) if misspelt else ())
+    assert facts["nnunet.foreign_variables"] == (() if misspelt else (Detail(name),))

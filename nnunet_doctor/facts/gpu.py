@@ -65,6 +65,9 @@ class GpuFacts:
         "whether AMD's compute device /dev/kfd can be opened: ok, denied or missing; None outside Linux"
     )
 
+    present: bool | Unknown = derived(
+        "whether an NVIDIA GPU is in this machine, though driver, container or job may keep it from us"
+    )
     all_hidden: bool | Unknown = derived("whether there are GPUs and CUDA_VISIBLE_DEVICES hides every one")
     seen: tuple[str, ...] | Unknown = derived(
         "GPUs that a training would use, as NAME (capability): the first that torch sees, else all of the driver's"
@@ -92,6 +95,9 @@ class GpuFacts:
     )
     too_small: bool | Unknown = derived("whether one of them has less memory than that")
     occupied: bool | Unknown = derived("whether one of them has that much memory, and others hold too much of it")
+    planning_target_gb: int | None | Unknown = derived(
+        "GB that plans for them may aim at, some kept for the desktop; None when it is under 2, or not told"
+    )
     freest: int | None | Unknown = derived(
         "the driver's number of another GPU with twice as much free memory, which may be taken; None without one"
     )
@@ -105,7 +111,8 @@ class GpuFacts:
     divided: bool | Unknown = derived("whether every GPU is divided into slices (MIG)")
     without_slices: bool | Unknown = derived("whether every GPU is to be divided into slices (MIG), and none has one")
     driverless: tuple[str, ...] | None | Unknown = derived(
-        "NVIDIA GPUs on the PCI bus, by kernel driver, while there is no NVIDIA driver; None outside Linux"
+        "NVIDIA GPUs on the PCI bus, by kernel driver, while no NVIDIA driver is found and CUDA does not work; "
+        "None outside Linux"
     )
     cuda_error: int | None | Unknown = derived(
         "number of the CUDA error that torch met while it looked for GPUs; None without one"

@@ -80,6 +80,10 @@ class NnunetFacts:
         "whether the metadata of this release excludes the installed torch; None when either is absent"
     )
     bad_numbers: tuple[Detail, ...] | Unknown = derived("variables that must be a number and are not: name and value")
+    misspelt_variables: tuple[Detail, ...] | Unknown = derived(
+        "those variables that no release reads and that are one slip away from a real one: name, and the real one"
+    )
+    foreign_variables: tuple[Detail, ...] | Unknown = derived("the rest of them")
     unmet: tuple[Detail, ...] | Unknown = derived(
         "the conflicts that no other fact tells: those about torch and Triton are left out"
     )

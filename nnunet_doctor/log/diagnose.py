@@ -123,8 +123,8 @@ KILLED = re.compile(
 """How a system tells that it ended a process; no program prints this of itself."""
 
 _WITHOUT_REASON = re.compile(
-    r"^(?!.*(?:oom|OOM|[Oo]ut [Oo]f [Mm]emory|TIME LIMIT|walltime|RUNLIMIT|KeyboardInterrupt|Segment|Bus error)).*"
-    r"(?:\bKilled\b|^\^C|SIGKILL|SIGTERM|Terminated|exit|^rc=|signal|returned non-zero)"
+    r"^(?!.*(?:oom|OOM|[Oo]ut [Oo]f [Mm]emory|TIME LIMIT|walltime|RUNLIMIT|KeyboardInterrupt|SIGSEGV|SIGBUS|Segment"
+    r"|Bus error|\b139\b|\b135\b)).*(?:\bKilled\b|^\^C|SIGKILL|SIGTERM|Terminated|exit|^rc=|signal|returned non-zero)"
 )
 
 _CLEAN_UP_FRAMES = re.compile(
@@ -358,12 +358,14 @@ class _Case:
             kept = self.chains.get(match.chain or 0)
             code = kept is not None and match.quote.number < _raised_at(kept, match.quote.number)[1].line
             if not code and (chosen is None or match.order != chosen.match.order):
-                lines.append((match.order, _about(match.checks), match.quote))
+                told = {check.id: check for item in self.consequences_at[match.order] for check in item.checks}
+                about = _about(check for check in told.values() if not chosen or check.id != chosen.check.id)
+                lines.append((match.order, about, match.quote))
         if chosen is not None:
             lines += [
                 (item.match.order, item.check, item.match.quote)
                 for item in live
-                if item.check.id != chosen.check.id and not item.position[2] and not item.is_warning
+                if item.check.id != chosen.check.id and not item.position[2] and not self._only_warns(item)
             ]
         return lines
 
@@ -460,10 +462,23 @@ def symptom_of(checks: Iterable[Check]) -> Check | None:
     return next((check for check in checks if not check.log_cause and not check.is_decided_by_facts), None)
 
 
-def _about(checks: Sequence[Check]) -> Check | None:
-    """Return the check that a line which follows is about, failing one that explains it: the only one of logs alone."""
-    of_logs = [check for check in checks if not check.is_decided_by_facts]
-    return symptom_of(checks) or (of_logs[0] if len(of_logs) == 1 else None)
+def _about(checks: Iterable[Check]) -> Check | None:
+    """Return the check that a line which follows is about: one that explains it, else one of logs that knows few such.
+
+    Many checks list the messages of dying workers; the one that such a message belongs to lists little else.
+    """
+    of_logs = sorted(
+        (check for check in checks if not check.is_decided_by_facts), key=lambda check: len(check.log_consequence)
+    )
+    explaining = symptom_of(of_logs)
+    if explaining or not of_logs:
+        return explaining
+    first, *others = of_logs
+    alone = not others or len(others[0].log_consequence) > len(first.log_consequence)
+    return first if alone and len(first.log_consequence) <= _FEW else None
+
+
+_FEW = 3
 
 
 # --- ways out ------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ DETECTORS: tuple[tuple[re.Pattern[str], Learn], ...] = tuple(
         # the system, by paths that Python, shells and nnU-Net print
         (r'File "[A-Za-z]:\\', _WINDOWS),
         (
-            r"(?:^|[ '\"=(])[A-Za-z]:\\\\?(?:Users|Program|Anaconda|anaconda|miniconda|ProgramData|Windows|Python)",
+            r"(?:^|[ '\"=(])[A-Za-z]:\\\\?(?:Users|Program|[Aa]naconda|miniconda|Windows|Python)[^>]*$",
             _WINDOWS,
         ),
         (r"\[WinError \d", _WINDOWS),

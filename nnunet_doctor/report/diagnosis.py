@@ -246,7 +246,7 @@ def why_of(check: Check, facts: Facts, language: str) -> str:
     """Return the reason of a check, without the sentences that need facts which nobody knows."""
     text = _marked_unknown(check.text[language].why, facts)
     sentences = re.split(r"(?<=[.!?]) +|(?<=[。！？])", text)
-    known = [sentence for sentence in sentences if _GONE not in sentence]
+    known = [sentence for sentence in sentences if sentence.strip() and _GONE not in sentence]
     if known:
         return (" " if language == "en" else "").join(known).strip()
     return _reduced(text, language)
@@ -263,7 +263,7 @@ def _marked_unknown(text: str, facts: Facts) -> str:
 def _reduced(text: str, language: str) -> str:
     """Take away brackets and last clauses that hold a mark, and marks that stand behind a name."""
     text = re.sub(rf"\s*[(（][^()（）]*{_GONE}[^()（）]*[)）]", "", text)
-    text = re.sub(rf"(?:: |：|; |；)[^:：;；]*{_GONE}[^:：;；]*$", "", text)
+    text = re.sub(rf"(?<=.)(?:: |：|; |；)[^:：;；]*{_GONE}[^:：;；]*$", "", text)
     text = re.sub(rf"\b({_NAMES}) {_GONE}", r"\1", text)
     return text.replace(_GONE, "..." if language == "en" else "…").strip()
 
@@ -390,16 +390,21 @@ def _print_context(console: Console, cause: CauseRecord) -> None:
 
 def _print_quoted(console: Console, number: int, text: str, style: str, most: int = 1) -> None:
     """Print a line of a log with its number, cut to what fits."""
-    from rich.cells import chop_cells
     from rich.text import Text
 
-    width = max(20, console.width - _INDENT - 9)
-    rows = chop_cells(_printable(text), width)[:most] or [""]
-    if len(_printable(text)) > sum(map(len, rows)):
-        rows[-1] = rows[-1][: width - 3] + "..."
-    for at, row in enumerate(rows):
+    for at, row in enumerate(_rows(text, max(20, console.width - _INDENT - 9), most)):
         head = f"{number:>7}  " if at == 0 else " " * 9
         console.print(Text.assemble(" " * _INDENT, (head, "dim"), (row, style)), soft_wrap=True)
+
+
+def _rows(text: str, width: int, most: int = 1) -> list[str]:
+    """Break a line of a log into rows of a width, and end it with dots where there would be too many."""
+    from rich.cells import chop_cells
+
+    rows = chop_cells(_printable(text), width) or [""]
+    if len(rows) <= most:
+        return rows
+    return [*rows[: most - 1], chop_cells(rows[most - 1], width - 3)[0] + "..."]
 
 
 def _printable(text: str) -> str:
@@ -407,7 +412,7 @@ def _printable(text: str) -> str:
 
 
 def _print_consequences(record: DiagnosisRecord, console: Console, language: str) -> None:
-    from rich.cells import chop_cells
+    from rich.cells import cell_len
     from rich.text import Text
 
     if not record.consequences:
@@ -415,9 +420,7 @@ def _print_consequences(record: DiagnosisRecord, console: Console, language: str
     print_block(console, say(language, "diagnose_follows"), style="dim")
     for item in record.consequences[:MOST_SHOWN_CONSEQUENCES]:
         times = say(language, "diagnose_times", times=item.times) if item.times > 1 else ""
-        room = max(20, console.width - _INDENT - 9 - len(times))
-        rows = chop_cells(_printable(item.text.strip()), room)
-        row = rows[0] if len(rows) < 2 else rows[0][: room - 3] + "..."
+        (row,) = _rows(item.text.strip(), max(20, console.width - _INDENT - 9 - cell_len(times)))
         line = Text.assemble(" " * _INDENT, f"{item.line:>7}  {row}{times}", style="dim")
         console.print(line, soft_wrap=True)
     if len(record.consequences) > MOST_SHOWN_CONSEQUENCES:

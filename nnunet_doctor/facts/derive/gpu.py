@@ -53,6 +53,22 @@ def visible_numbers(count: int, variable: str | None, uuids: Sequence[str] | Non
     return numbers
 
 
+def _on_bus(pci: Sequence[str]) -> tuple[str, ...]:
+    """List the kernel drivers of NVIDIA GPUs, without those that are kept for virtual machines (vfio-pci, pci-stub)."""
+    drivers = [item.partition(":")[2] for item in pci if item.startswith("nvidia:")]
+    return tuple(name or "none" for name in drivers if name not in ("vfio-pci", "pci-stub"))
+
+
+@rule("gpu.present", "gpu.count", "gpu.pci", "platform.wsl_driver", tolerant=True)
+def present(
+    count: int | Unknown, pci: Sequence[str] | None | Unknown, wsl_driver: bool | None | Unknown
+) -> bool | Unknown:
+    """WSL2 has no bus to look at, and the driver of Windows only where there is a GPU."""
+    if wsl_driver is True or (not isinstance(pci, Unknown) and _on_bus(pci or ())):
+        return True
+    return count if isinstance(count, Unknown) else count > 0
+
+
 @rule("gpu.all_hidden", "gpu.count", "gpu.visible", "gpu.uuids", tolerant=True)
 def all_hidden(
     count: int | Unknown, visible: str | None | Unknown, uuids: Sequence[str] | None | Unknown
@@ -70,6 +86,9 @@ def all_hidden(
     "torch.device_capabilities",
     "gpu.names",
     "gpu.capabilities",
+    "gpu.visible",
+    "gpu.order",
+    "gpu.uuids",
     "training.num_gpus",
     tolerant=True,
 )
@@ -78,18 +97,35 @@ def seen_gpus(
     torch_capabilities: Sequence[str] | Unknown,
     names: Sequence[str] | Unknown,
     capabilities: Sequence[str] | Unknown,
+    visible: str | None | Unknown,
+    order: str | None | Unknown,
+    uuids: Sequence[str] | None | Unknown,
     wanted: int | Unknown,
 ) -> tuple[str, ...] | Unknown:
-    """Believe torch, whose first devices nnU-Net takes; where it sees none, the driver's GPUs may say why."""
+    """Believe torch, whose first devices nnU-Net takes; where it sees none, the driver's GPUs may say why.
+
+    Where torch was not asked, the first of the driver's are the same only among GPUs of one model, as CUDA counts the
+    fastest first.
+    """
     if not isinstance(torch_names, Unknown) and isinstance(wanted, int):
         torch_names = torch_names[:wanted]
-    if isinstance(torch_names, Unknown) or isinstance(torch_capabilities, Unknown) or not torch_names:
-        torch_names, torch_capabilities = names, capabilities
-    if isinstance(torch_names, Unknown):
-        return torch_names
-    if isinstance(torch_capabilities, Unknown):
-        return torch_capabilities
-    return tuple(f"{name} ({capability})" for name, capability in zip(torch_names, torch_capabilities, strict=False))
+    if not isinstance(torch_names, Unknown) and not isinstance(torch_capabilities, Unknown) and torch_names:
+        return _as_seen(torch_names, torch_capabilities)
+    if isinstance(names, Unknown):
+        return names
+    if isinstance(capabilities, Unknown):
+        return capabilities
+    if isinstance(torch_names, Unknown) and isinstance(wanted, int):
+        numbers = visible_numbers(len(names), or_none(visible), or_none(uuids)) or range(len(names))
+        names, capabilities = [names[number] for number in numbers], [capabilities[number] for number in numbers]
+        if wanted < len(names) and len(set(names)) > 1 and order != "PCI_BUS_ID":
+            return torch_names
+        return _as_seen(names[:wanted], capabilities[:wanted])
+    return _as_seen(names, capabilities)
+
+
+def _as_seen(names: Sequence[str], capabilities: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{name} ({capability})" for name, capability in zip(names, capabilities, strict=False))
 
 
 @rule("gpu.oldest_capability", "gpu.seen")
@@ -261,8 +297,6 @@ def memory_wanted(
     elsewhere = not isinstance(device, Unknown) and device != "cuda"
     if elsewhere or validates is True or patch is None or batch is None:
         return None
-    if isinstance(device, Unknown):
-        return device
     if isinstance(patch, Unknown):
         return patch
     if isinstance(batch, Unknown):
@@ -271,17 +305,20 @@ def memory_wanted(
     return round(LEAST_GIB + GIB_PER_MILLION_VOXELS * math.prod(patch) * most / 1e6, 1)
 
 
-def _is_less(memory: float | None | Unknown, wanted: float | None | Unknown) -> bool | Unknown:
+def _is_less(memory: float | None | Unknown, wanted: float | None | Unknown, device: str | Unknown) -> bool | Unknown:
+    """What is enough is so on whatever device the training runs."""
     if memory is None or wanted is None:
         return False
     if isinstance(memory, Unknown):
         return memory
-    return wanted if isinstance(wanted, Unknown) else memory < wanted
+    if isinstance(wanted, Unknown):
+        return wanted
+    return device if memory < wanted and isinstance(device, Unknown) else memory < wanted
 
 
-@rule("gpu.too_small", "gpu.chosen_memory_gib", "gpu.memory_wanted_gib", tolerant=True)
-def too_small(memory: float | None | Unknown, wanted: float | None | Unknown) -> bool | Unknown:
-    return _is_less(memory, wanted)
+@rule("gpu.too_small", "gpu.chosen_memory_gib", "gpu.memory_wanted_gib", "training.device", tolerant=True)
+def too_small(memory: float | None | Unknown, wanted: float | None | Unknown, device: str | Unknown) -> bool | Unknown:
+    return _is_less(memory, wanted, device)
 
 
 LEAST_HELD = 0.1
@@ -294,6 +331,7 @@ LEAST_HELD = 0.1
     "gpu.chosen_memory_gib",
     "gpu.memory_wanted_gib",
     "gpu.too_small",
+    "training.device",
     tolerant=True,
 )
 def occupied(
@@ -301,10 +339,18 @@ def occupied(
     memory: float | None | Unknown,
     wanted: float | None | Unknown,
     small: bool | Unknown,
+    device: str | Unknown,
 ) -> bool | Unknown:
     if small is True or (isinstance(free, float) and isinstance(memory, float) and free > (1 - LEAST_HELD) * memory):
         return False
-    return _is_less(free, wanted)
+    return _is_less(free, wanted, device)
+
+
+@rule("gpu.planning_target_gb", "gpu.chosen_memory_gib")
+def planning_target(memory: float | None) -> int | None:
+    """Plans take about what they aim at (documentation/resenc_presets.md); driver and desktop take about 0.5 GiB."""
+    target = 0 if memory is None else int(memory - 0.5)
+    return target if target >= 2 else None
 
 
 @rule(
@@ -394,23 +440,23 @@ def without_slices(divided: bool, slices: Sequence[int] | None) -> bool:
     return divided and slices is not None and sum(slices) == 0
 
 
-@rule("gpu.driverless", "gpu.driver", "gpu.pci", tolerant=True)
-def driverless(driver: str | None | Unknown, pci: Sequence[str] | None | Unknown) -> tuple[str, ...] | None | Unknown:
-    """A driver that does not answer is one; GPUs that are kept for virtual machines (vfio-pci, pci-stub) want none."""
+@rule("gpu.driverless", "gpu.driver", "gpu.pci", "torch.cuda_usable", tolerant=True)
+def driverless(
+    driver: str | None | Unknown, pci: Sequence[str] | None | Unknown, usable: bool | Unknown
+) -> tuple[str, ...] | None | Unknown:
+    """A driver that does not answer is one."""
     if pci is None or isinstance(pci, Unknown):
         return pci
-    drivers = [item.partition(":")[2] for item in pci if item.startswith("nvidia:")]
-    found = tuple(name or "none" for name in drivers if name not in ("vfio-pci", "pci-stub"))
-    return found if driver is None else ()
+    found = _on_bus(pci)
+    if not found or driver is not None or usable is True:
+        return ()
+    return usable if isinstance(usable, Unknown) else found
 
 
-@rule("gpu.cuda_error", "torch.cuda_message", "torch.import_outcome", tolerant=True)
-def cuda_error(message: str | None | Unknown, outcome: str | None | Unknown) -> int | None | Unknown:
-    """Read what torch warns of (c10/cuda/CUDAFunctions.cpp); 999 is the one that it calls unknown.
-
-    A torch that cannot be imported has met no error of CUDA.
-    """
-    if message is None or (isinstance(message, Unknown) and outcome in ("error", "crash")):
+@rule("gpu.cuda_error", "torch.cuda_message", "torch.build", tolerant=True)
+def cuda_error(message: str | None | Unknown, build: str | None | Unknown) -> int | None | Unknown:
+    """Read what torch warns of (c10/cuda/CUDAFunctions.cpp); 999 is the one that it calls unknown."""
+    if message is None or (not isinstance(build, Unknown) and build != "cuda"):
         return None
     if isinstance(message, Unknown):
         return message

@@ -81,6 +81,27 @@ def bad_numbers(workers: str | None, processes: str | None) -> tuple[Detail, ...
     )
 
 
+@rule("nnunet.misspelt_variables", "nnunet.unknown_variables")
+def misspelt_variables(unknown: Sequence[Detail]) -> tuple[Detail, ...]:
+    return tuple(item for item in unknown if _is_slip(item.subject, item.message))
+
+
+@rule("nnunet.foreign_variables", "nnunet.unknown_variables")
+def foreign_variables(unknown: Sequence[Detail]) -> tuple[Detail, ...]:
+    """nnU-Net v1, forks and scripts around nnU-Net have names of their own, such as nnUNet_raw_data."""
+    return tuple(Detail(item.subject) for item in unknown if not _is_slip(item.subject, item.message))
+
+
+def _is_slip(name: str, real: str) -> bool:
+    from difflib import SequenceMatcher
+
+    return bool(real) and SequenceMatcher(None, name.lower(), real.lower()).ratio() >= ONE_SLIP
+
+
+ONE_SLIP = 0.85
+"""Likeness of two names from which on one is taken for the other: nnUNetv2_raw is, nnUNet_raw_data is not."""
+
+
 @rule("nnunet.unmet", "nnunet.conflicts")
 def unmet(conflicts: Sequence[Detail]) -> tuple[Detail, ...]:
     """nnU-Net's bound on torch, and torch's on Triton, have facts of their own."""

@@ -56,9 +56,22 @@ def driver_minimum(cuda: str | None, system: str, wsl: int | None) -> str | None
     return str(fitting[-1]["windows" if system == "windows" or wsl == 2 else "linux"])
 
 
-@rule("torch.driver_fits", "gpu.driver", "torch.driver_minimum")
-def driver_fits(driver: str | None, minimum: str | None) -> bool | None | Unknown:
-    return None if driver is None or minimum is None else is_in(driver, f">={minimum}")
+@rule("torch.driver_fits", "gpu.driver", "torch.driver_minimum", "gpu.driver_cuda", "torch.cuda_build", tolerant=True)
+def driver_fits(
+    driver: str | None | Unknown,
+    minimum: str | None | Unknown,
+    driver_cuda: str | None | Unknown,
+    cuda: str | None | Unknown,
+) -> bool | None | Unknown:
+    """Images of NVIDIA bring a newer libcuda for older drivers; the driver's library then names its CUDA release."""
+    if driver is None or minimum is None:
+        return None
+    for needed in (driver, minimum):
+        if isinstance(needed, Unknown):
+            return needed
+    if isinstance(driver_cuda, str) and isinstance(cuda, str) and capability(driver_cuda) >= capability(cuda):
+        return True
+    return is_in(str(driver), f">={minimum}")
 
 
 @rule(

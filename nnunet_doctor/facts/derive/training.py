@@ -89,25 +89,25 @@ def device_usable(device: str | Unknown, cuda: bool | Unknown, mps: bool | Unkno
     return usable.get(device, False)
 
 
-_DEFAULT_DEVICE = ("training.device_request", "training.device", "training.planned", "gpu.count")
+_DEFAULT_DEVICE = ("training.device_request", "training.device", "training.planned", "gpu.present")
 
 
 @rule("training.device_left_to_default", *_DEFAULT_DEVICE, tolerant=True)
 def device_left_to_default(
-    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
+    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, present: bool | Unknown
 ) -> bool | Unknown:
     """nnUNetv2_train takes cuda unless -device says otherwise (run_training_entry)."""
-    if isinstance(gpus, Unknown):
-        return gpus
-    return False if gpus > 0 else _falls_to_default(request, device, planned)
+    if isinstance(present, Unknown):
+        return present
+    return False if present else _falls_to_default(request, device, planned)
 
 
 @rule("training.gpu_out_of_reach", *_DEFAULT_DEVICE, tolerant=True)
 def gpu_out_of_reach(
-    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, gpus: int | Unknown
+    request: str | Unknown, device: str | Unknown, planned: bool | Unknown, present: bool | Unknown
 ) -> bool | Unknown:
     """Nobody who has a GPU, its driver silent or not, and says nothing means to train on the CPU for weeks."""
-    return False if gpus == 0 else _falls_to_default(request, device, planned)
+    return False if present is False else _falls_to_default(request, device, planned)
 
 
 def _falls_to_default(request: str | Unknown, device: str | Unknown, planned: bool | Unknown) -> bool | Unknown:

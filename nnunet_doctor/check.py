@@ -14,6 +14,7 @@ import tomli
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
+from nnunet_doctor.waivers import Waiver
 from nnunet_doctor.when import When, WhenError, nearest
 
 AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resources", "dataset", "training")
@@ -143,6 +144,7 @@ class Check(NamedTuple):
             lines that only say that something went wrong elsewhere.
         log_within: Regular expressions; unless empty, a line counts only in a traceback that one of them is found in.
         origin: "built in", or the folder or package that it comes from.
+        waivers: What the user's configuration says of living with the problem; no part of the file.
     """
 
     id: str
@@ -162,6 +164,7 @@ class Check(NamedTuple):
     examples: tuple[Example, ...] = ()
     log_examples: tuple[LogExample, ...] = ()
     origin: str = "built in"
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def is_decided_by_facts(self) -> bool:

@@ -463,8 +463,9 @@ def _check(options: argparse.Namespace) -> int:
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
     report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
     shell = record.shell_of(facts)
+    told = _teller(report, facts, language, options.fail_on)
     for path in options.report:
-        _write(path, _rendered(path.suffix, report, language, facts))
+        _write(path, told(path.suffix))
     try:
         if options.format == "json":
             _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
@@ -473,10 +474,12 @@ def _check(options: argparse.Namespace) -> int:
 
             print_report(report, console_for(sys.stdout), language, shell)
         else:
-            sys.stdout.write(_rendered(options.format, report, language, facts))
+            sys.stdout.write(told(options.format))
         sys.stdout.flush()
     except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
         _forget_output()
+    if options.format == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
+        _add_to_summary(Path(os.environ["GITHUB_STEP_SUMMARY"]), told("markdown"))
     if wait is not None and facts["dataset.survey_interrupted"] is True:
         return INTERRUPTED
     return report.exit_code(options.fail_on)
@@ -493,15 +496,30 @@ def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
                 raise UserError(f"--report {path}: the suffix tells the form of the report, and is one of {suffixes}")
 
 
-def _rendered(form: str, report: Report, language: str, facts: Facts) -> str:
-    """Return a report in a form, which is named or told by the suffix of a file."""
-    from nnunet_doctor.report.forms import form_of, render
-    from nnunet_doctor.report.places import places_of
-    from nnunet_doctor.report.record import shell_of
+def _teller(report: Report, facts: Facts, language: str, fail_on: str) -> Callable[[str], str]:
+    """Return a call that tells a report in a form, which is named or told by the suffix of a file."""
 
-    folder = facts["dataset.predict_input"] or facts["dataset.folder"]
-    places = places_of(os.environ, Path.cwd(), folder if isinstance(folder, str) else None)
-    return render(form_of(form) or form, report, language, shell_of(facts), places)
+    def told(form: str) -> str:
+        from nnunet_doctor.report.forms import form_of, render
+        from nnunet_doctor.report.forms.manner import Manner
+        from nnunet_doctor.report.places import places_of
+        from nnunet_doctor.report.record import shell_of
+
+        known = (facts["dataset.predict_input"], facts["dataset.folder"])
+        folder = next((item for item in known if isinstance(item, str)), None)
+        places = places_of(os.environ, Path.cwd(), folder)
+        return render(form_of(form) or form, report, Manner(language, shell_of(facts), places, fail_on))
+
+    return told
+
+
+def _add_to_summary(path: Path, text: str) -> None:
+    """Put the report on the page of a GitHub workflow run, below what earlier steps have put there."""
+    try:
+        with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"nnunet-doctor: the step summary {path} cannot be written: {error.strerror}", file=sys.stderr)
 
 
 def _write(path: Path, content: str) -> None:

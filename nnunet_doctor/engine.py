@@ -9,6 +9,7 @@ from typing import NamedTuple
 from nnunet_doctor.check import SEVERITIES, Check, Example, Fix
 from nnunet_doctor.facts import Detail, Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import inputs_of
+from nnunet_doctor.waivers import Waiver, names_of_dataset
 from nnunet_doctor.when import Verdict
 
 
@@ -49,6 +50,13 @@ class Undecided(NamedTuple):
     because: tuple[str, ...]
 
 
+class Waived(NamedTuple):
+    """A finding, or some of its files, cases or folders, that the user lives with."""
+
+    finding: Finding
+    waiver: Waiver
+
+
 @dataclass(frozen=True)
 class Diagnosis:
     """What a set of checks says about facts, in the order of severity and then of the catalogue."""
@@ -56,6 +64,7 @@ class Diagnosis:
     findings: tuple[Finding, ...]
     undecided: tuple[Undecided, ...]
     passed: tuple[Check, ...]
+    waived: tuple[Waived, ...] = ()
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
@@ -73,6 +82,7 @@ def diagnose(facts: Facts, checks: Iterable[Check]) -> Diagnosis:
     findings: list[Finding] = []
     undecided: list[Undecided] = []
     passed: list[Check] = []
+    waived: list[Waived] = []
     for check in checks:
         if not check.is_decided_by_facts:
             continue
@@ -80,11 +90,29 @@ def diagnose(facts: Facts, checks: Iterable[Check]) -> Diagnosis:
         if verdict.value is None:
             undecided.append(Undecided(check, reasons(facts, verdict.deciding)))
         elif verdict.value:
-            findings.append(_finding(check, facts, verdict))
+            left, covered = _told_apart(_finding(check, facts, verdict), facts)
+            findings += left
+            waived += covered
         else:
             passed.append(check)
     findings.sort(key=lambda finding: SEVERITIES.index(finding.check.severity))
-    return Diagnosis(tuple(_with_causes(findings)), tuple(undecided), tuple(passed))
+    return Diagnosis(tuple(_with_causes(findings)), tuple(undecided), tuple(passed), tuple(waived))
+
+
+def _told_apart(finding: Finding, facts: Facts) -> tuple[list[Finding], list[Waived]]:
+    """Return what is left of a finding, and what waivers cover of it."""
+    left, covered = finding.details, []
+    names = names_of_dataset(facts) if finding.check.waivers else ()
+    for waiver in finding.check.waivers:
+        if not waiver.concerns(names):
+            continue
+        if waiver.subject is None:
+            return [], [*covered, Waived(finding._replace(details=left), waiver)]
+        mine = tuple(item for item in left if waiver.covers(item.subject))
+        if mine:
+            covered.append(Waived(finding._replace(details=mine), waiver))
+            left = tuple(item for item in left if not waiver.covers(item.subject))
+    return [] if covered and not left else [finding._replace(details=left)], covered
 
 
 def ask(check: Check, facts: Facts) -> Verdict:

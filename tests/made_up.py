@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import struct
 import subprocess
 import sys
 import time
@@ -45,20 +47,16 @@ def run_training_entry():
     sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
 """
 
-PREPARING = """
+PREPARING = f"""
 import os, sys
+sys.path.append({str(Path(__file__).parent)!r})
 
 def plan_and_preprocess_entry():
+    from pathlib import Path
+    from made_up import write_preprocessed
     print("PREPARING", *sys.argv[1:])
-    folder = os.path.join(os.environ["nnUNet_preprocessed"], "Dataset010_Colon")
-    os.makedirs(os.path.join(folder, "nnUNetPlans_2d"), exist_ok=True)
-    with open(os.path.join(folder, "nnUNetPlans.json"), "w") as file:
-        file.write('{"configurations": {"2d": {"patch_size": [56, 48], "batch_size": 2, "data_identifier": "nnUNetPlans_2d"}}}')
-    with open(os.path.join(folder, "dataset.json"), "w") as file:
-        file.write(open(os.path.join(os.environ["nnUNet_raw"], "Dataset010_Colon", "dataset.json")).read())
-    for case in range(6):
-        for ending in (".b2nd", "_seg.b2nd", ".pkl"):
-            open(os.path.join(folder, "nnUNetPlans_2d", f"colon_{case:03d}{ending}"), "w").close()
+    raw = Path(os.environ["nnUNet_raw"], "Dataset010_Colon", "dataset.json").read_text()
+    write_preprocessed(Path(os.environ["nnUNet_preprocessed"], "Dataset010_Colon"), raw)
     sys.exit(int(os.environ.get("FAKE_EXIT", "0")))
 
 def preprocess_entry():
@@ -161,17 +159,34 @@ def make_installation(tmp_path: Path) -> Installation:
         "file_ending": ".nii.gz",
     }
     write(base / "raw" / "Dataset010_Colon" / "dataset.json", json.dumps(dataset_json))
-    preprocessed = base / "preprocessed" / "Dataset010_Colon"
-    plans = {"configurations": {"2d": {"patch_size": [56, 48], "batch_size": 2, "data_identifier": "nnUNetPlans_2d"}}}
-    write(preprocessed / "nnUNetPlans.json", json.dumps(plans))
-    write(preprocessed / "dataset.json", json.dumps(dataset_json))
-    for case in range(6):
-        for ending in (".b2nd", "_seg.b2nd", ".pkl"):
-            write(preprocessed / "nnUNetPlans_2d" / f"colon_{case:03d}{ending}", "")
+    write_preprocessed(base / "preprocessed" / "Dataset010_Colon", json.dumps(dataset_json))
     (base / "results").mkdir()
     folders = {f"nnUNet_{name}": str(base / name) for name in ("raw", "preprocessed", "results")}
     environ = {**clean_environ(), **folders, "PYTHONPATH": str(site), "NNUNET_DOCTOR_LANG": "en"}
     return Installation(base, environ)
+
+
+def write_preprocessed(folder: Path, dataset_json: str) -> None:
+    """Write what nnU-Net 2.8.1 leaves behind after planning and preprocessing six cases for 2d."""
+    plans = Path(__file__).with_name("made_up_plans.json").read_text(encoding="utf-8")
+    cases = [f"colon_{number:03d}" for number in range(int(json.loads(dataset_json)["numTraining"]))]
+    fingerprint = {"shapes_after_crop": [[8, 56, 48]] * len(cases), "spacings": [[5.0, 4.0, 4.0]] * len(cases)}
+    write(folder / "nnUNetPlans.json", plans)
+    write(folder / "dataset.json", dataset_json)
+    write(folder / "dataset_fingerprint.json", json.dumps(fingerprint))
+    for case in cases:
+        write(folder / "gt_segmentations" / f"{case}.nii.gz", "")
+        for ending in (".b2nd", "_seg.b2nd"):
+            write(folder / "nnUNetPlans_2d" / f"{case}{ending}", "")
+            (folder / "nnUNetPlans_2d" / f"{case}{ending}").write_bytes(blosc2_frame())
+        write(folder / "nnUNetPlans_2d" / f"{case}.pkl", "")
+        (folder / "nnUNetPlans_2d" / f"{case}.pkl").write_bytes(pickle.dumps({"spacing": [5.0, 4.0, 4.0]}))
+
+
+def blosc2_frame(size: int = 200) -> bytes:
+    """Return a file as Blosc2 writes it: its head declares the length of the whole."""
+    head = b"\x9e\xa8b2frame\0\xd2" + struct.pack(">i", 203) + b"\xcf" + struct.pack(">Q", size)
+    return head + b"x" * (size - len(head))
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:

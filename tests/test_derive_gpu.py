@@ -310,7 +310,43 @@ def test_divided_gpus_are_not_chosen() -> None:
 )
 def test_gpus_without_a_driver(driver: str | None, pci: object, driverless: object) -> None:
     """An NVIDIA GPU on the bus wants a driver, unless it is kept for virtual machines."""
-    assert follows("gpu.driverless", gpu__driver=driver, gpu__pci=pci) == driverless
+    assert follows("gpu.driverless", gpu__driver=driver, gpu__pci=pci, torch__cuda_available=False) == driverless
+
+
+def test_gpu_that_works_needs_no_other_driver() -> None:
+    """Beside an AMD GPU on which torch computes, and as long as nobody knows, an idle NVIDIA GPU is no trouble."""
+    changes = {"gpu__driver": None, "gpu__pci": ("nvidia:nouveau", "amd:amdgpu")}
+
+    assert follows("gpu.driverless", **changes, torch__build="rocm") == ()
+    assert follows("gpu.driverless", **changes, torch__cuda_available=NOT_ASKED) == NOT_ASKED
+
+
+@pytest.mark.parametrize(
+    ("changes", "present"),
+    [
+        ({}, True),
+        ({"gpu__count": 0, "gpu__pci": ("nvidia:nouveau",)}, True),
+        ({"gpu__count": 0, "gpu__pci": ("nvidia:vfio-pci", "intel:i915")}, False),
+        ({"gpu__count": 0, "gpu__pci": (), "platform__wsl_driver": True}, True),
+        ({"gpu__count": 0, "gpu__pci": (), "platform__wsl_driver": False}, False),
+        ({"gpu__count": 0, "gpu__pci": None}, False),
+        ({"gpu__count": 0, "gpu__pci": NOT_ASKED}, False),
+        ({"gpu__count": NOT_ASKED, "gpu__pci": ("nvidia:nvidia",)}, True),
+        ({"gpu__count": NOT_ASKED, "gpu__pci": ()}, NOT_ASKED),
+    ],
+)
+def test_gpu_of_the_machine(changes: dict[str, object], present: object) -> None:
+    """A GPU that driver, container or job keeps from us is there all the same."""
+    assert follows("gpu.present", **{"platform__wsl_driver": None, **changes}) == present
+
+
+def test_the_cpu_is_not_chosen_beside_a_gpu() -> None:
+    """A training that names no device stops before a GPU without a driver, and may take the CPU where there is none."""
+    unserved = {"gpu__driver": None, "gpu__count": 0, "torch__cuda_available": False, "platform__wsl_driver": None}
+
+    assert follows("training.gpu_out_of_reach", **unserved, gpu__pci=("nvidia:nouveau",)) is True
+    assert follows("training.device_left_to_default", **unserved, gpu__pci=("nvidia:nouveau",)) is False
+    assert follows("training.device_left_to_default", **unserved, gpu__pci=("intel:i915",)) is True
 
 
 @pytest.mark.parametrize(
@@ -329,11 +365,9 @@ def test_error_of_cuda(message: object, number: object) -> None:
     assert follows("gpu.cuda_error", torch__cuda_message=message) == number
 
 
-def test_error_of_cuda_before_torch_is_there() -> None:
-    """A torch that cannot be imported meets no error of CUDA."""
-    changes = {"torch__cuda_message": NOT_ASKED, "torch__import_outcome": "crash"}
-
-    assert follows("gpu.cuda_error", **changes) is None
+def test_error_of_cuda_of_another_build() -> None:
+    """A torch without CUDA meets no error of CUDA, whether it can be imported or not."""
+    assert follows("gpu.cuda_error", torch__cuda_message=NOT_ASKED, torch__build="cpu") is None
 
 
 @pytest.mark.parametrize(
@@ -419,7 +453,7 @@ def test_peers_that_are_none(changes: dict[str, object], suspect: bool) -> None:
         ({"training__device_request": "mps"}, False),
         ({"torch__cuda_available": False}, True),
         ({"torch__cuda_available": False, "training__configuration": None}, False),
-        ({"torch__cuda_available": False, "gpu__count": 0, "gpu__names": ()}, False),
+        ({"torch__cuda_available": False, "gpu__count": 0, "gpu__names": (), "gpu__pci": ("intel:i915",)}, False),
         ({"torch__cuda_available": NOT_ASKED}, NOT_ASKED),
     ],
 )
@@ -464,11 +498,62 @@ def test_description_without_memory() -> None:
     ("changes", "reason"),
     [
         ({"gpu__count": Unknown("the probe timed out")}, "the probe timed out"),
-        ({"training__device_request": Unknown("no such option")}, "no such option"),
+        ({"torch__cuda_available": NOT_ASKED, "gpu__memory_gib": (4.0, 4.0)}, NOT_ASKED.reason),
         ({"preprocessed__patch_size": Unknown("the plans cannot be read")}, "the plans cannot be read"),
     ],
 )
 def test_memory_that_nobody_could_compare(changes: dict[str, object], reason: str) -> None:
     """Where the GPUs or the plan are unknown, so is whether they fit, and nothing is said against them."""
     assert follows("gpu.too_small", **changes) == Unknown(reason)
-    assert follows("gpu.occupied", gpu__free_gib=(1.5, 1.5), **changes) == Unknown(reason)
+
+
+def test_memory_that_is_enough_on_every_device() -> None:
+    """Before torch is asked for its device, a GPU with enough memory is known to be no trouble, a full one is not."""
+    changes = {"torch__cuda_available": NOT_ASKED}
+
+    assert (follows("gpu.too_small", **changes), follows("gpu.occupied", **changes)) == (False, False)
+    assert follows("gpu.occupied", gpu__free_gib=(1.5, 1.5), **changes) == NOT_ASKED
+
+
+@pytest.mark.parametrize(
+    ("memory", "target"),
+    [((4.0, 4.0), 3), ((11.9, 11.9), 11), ((23.6, 8.0), 23), ((2.0, 2.0), None), ((), None)],
+)
+def test_memory_to_plan_for(memory: tuple[float, ...], target: int | None) -> None:
+    """Plans aim at the GPU that is taken, with some memory left for driver and desktop."""
+    assert follows("gpu.planning_target_gb", gpu__memory_gib=memory) == target
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"torch__device_names": (RTX4090, "GTX 1060"), "torch__device_capabilities": ("8.9", "6.1")}, ("8.9",)),
+        ({"torch__device_names": NOT_ASKED}, NOT_ASKED),
+        ({"torch__device_names": NOT_ASKED, "gpu__order": "PCI_BUS_ID"}, ("6.1",)),
+        ({"torch__device_names": NOT_ASKED, "gpu__visible": "1"}, ("8.9",)),
+        ({"torch__device_names": NOT_ASKED, "training__num_gpus": 2}, ("6.1", "8.9")),
+        ({"torch__device_names": NOT_ASKED, "gpu__names": (RTX4090, RTX4090)}, ("6.1",)),
+        ({"torch__device_names": (), "torch__device_capabilities": ()}, ("6.1", "8.9")),
+    ],
+)
+def test_gpus_that_a_training_sees(changes: dict[str, object], seen: object) -> None:
+    """Which of several models is the first for CUDA is known from torch, or where only one is left."""
+    machine = {
+        "gpu__names": ("GTX 1060", RTX4090),
+        "gpu__capabilities": ("6.1", "8.9"),
+        "torch__device_capabilities": NOT_ASKED,
+    }
+    found = follows("gpu.seen", **{**machine, **changes})
+
+    assert (found if isinstance(found, Unknown) else tuple(gpu.split("(")[1][:-1] for gpu in found)) == seen
+
+
+@pytest.mark.parametrize(
+    ("driver", "driver_cuda", "fits"),
+    [("570.172.08", "13.1", True), ("570.172.08", "12.8", False), ("580.95.05", "13.0", True), (None, None, None)],
+)
+def test_driver_fits_the_build(driver: str | None, driver_cuda: str | None, fits: bool | None) -> None:
+    """An old driver with the newer libcuda of a container serves a newer CUDA."""
+    changes = {"gpu__driver": driver, "gpu__driver_cuda": driver_cuda, "torch__cuda_build": "13.1"}
+
+    assert follows("torch.driver_fits", **changes, platform__wsl=None) is fits

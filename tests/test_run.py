@@ -194,9 +194,9 @@ def test_what_cannot_be_looked_at_is_not_overwritten(installation: Installation)
     installation.path(*FOLD).write_text("a file where the folder of the fold should be", encoding="utf-8")
     program = installation.path("broken.py")
     program.write_text(
-        "import sys\nfrom nnunet_doctor.probes import dataset\nfrom nnunet_doctor.cli import main\n"
+        "import sys\nfrom nnunet_doctor.probes import results\nfrom nnunet_doctor.cli import main\n"
         "def fails(fold): raise PermissionError(13, 'Permission denied')\n"
-        "dataset.training_state = fails\nsys.exit(main(sys.argv[1:]))\n",
+        "results.training_state = fails\nsys.exit(main(sys.argv[1:]))\n",
         encoding="utf-8",
     )
     command = [sys.executable, str(program), *RUN, "-device", "cpu"]
@@ -249,7 +249,7 @@ def test_a_second_run_of_the_same_fold_is_refused(installation: Installation) ->
     first.communicate()
 
     assert second.returncode == 1
-    assert "another run of this fold is at work" in second.stderr
+    assert "training-runs-already" in second.stdout
     assert "ARGUMENTS" not in second.stdout
     assert other.returncode == 0
     assert installation.doctor(*RUN).returncode == 0
@@ -278,9 +278,9 @@ def test_prepare_that_fails_ends_the_run(installation: Installation) -> None:
 
 
 def test_prepare_asks_before_it_replaces(installation: Installation) -> None:
-    """Where nobody can answer, preprocessed data of an outgrown dataset stay as they are; --yes lets them be made anew."""
+    """Where nobody can answer, preprocessed data of a dataset that has changed stay as they are; --yes lets them be replaced."""
     raw = installation.path("raw", "Dataset010_Colon", "dataset.json")
-    raw.write_text(raw.read_text(encoding="utf-8").replace('"numTraining": 6', '"numTraining": 9'), encoding="utf-8")
+    raw.write_text(raw.read_text(encoding="utf-8").replace('"cancer": 1', '"cancer": 1, "polyp": 2'), encoding="utf-8")
     plans = installation.path("preprocessed", "Dataset010_Colon", "nnUNetPlans.json")
     before = plans.read_bytes()
     asked = installation.doctor(*RUN, "--prepare")

@@ -525,20 +525,26 @@ def fixes_for(check: Check, facts: Facts) -> tuple[Offered, ...]:
     """
     sure: list[Offered] = []
     perhaps: list[Offered] = []
-    rest: list[Offered] = []
     for fix in check.fixes:
         if _lacks(facts, fix.text.values()):
             continue
-        shown = fix
-        if _lacks(facts, fix.command):
-            shown = fix._replace(command=())
+        shown = fix._replace(command=()) if _lacks(facts, fix.command) else fix
         value, deciding = (True, ()) if fix.when is None else fix.when.holds(facts)
         if value:
             sure.append(Offered(shown, None))
         elif value is None:
-            where = _in_words(fix, facts, deciding)
-            (perhaps if where else rest).append(Offered(shown, where or "perhaps"))
-    return tuple([*sure, *perhaps] or rest)
+            perhaps.append(Offered(shown, _in_words(fix, facts, deciding) or "perhaps"))
+    if sure:
+        return (*sure, *(item for item in perhaps if item.where != "perhaps"))
+    return tuple(perhaps)
+
+
+def withholds(check: Check, facts: Facts) -> bool:
+    """Say whether there is a way out that may apply, and cannot be worded without facts that nobody knows."""
+    return any(
+        _lacks(facts, fix.text.values()) and (fix.when is None or fix.when.holds(facts).value is not False)
+        for fix in check.fixes
+    )
 
 
 def _lacks(facts: Facts, words: Iterable[str]) -> bool:

@@ -211,6 +211,8 @@ class Learner:
             known.setdefault("platform.shell", "posix")
         if known.get("platform.os") == "macos":
             known.setdefault("platform.shell", "posix")
+        if known.get("platform.scheduler"):
+            known.setdefault("platform.wsl", None)
         if known.get("platform.os") == "windows" and "platform.shell" not in known:
             # the prompt of conda is one of cmd
             known["platform.shell"] = "cmd" if known.get("python.environment") == "conda" else "powershell"

@@ -14,7 +14,7 @@ from nnunet_doctor.check import Check, fill, placeholders
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.log.course import Course
-from nnunet_doctor.log.diagnose import Attention, LogDiagnosis, Offered, fixes_for
+from nnunet_doctor.log.diagnose import Attention, LogDiagnosis, Offered, fixes_for, withholds
 from nnunet_doctor.log.facts import SOURCE
 from nnunet_doctor.log.reading import Quote
 from nnunet_doctor.report.record import FixRecord, fix_record, shell_of
@@ -42,6 +42,8 @@ class CauseRecord:
     references: list[str]
     before: list[str]
     after: list[str]
+    check_there: bool
+    """Whether a look at the machine itself would show more ways out."""
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -150,6 +152,7 @@ def build(diagnosis: LogDiagnosis, language: str) -> DiagnosisRecord:
             references=list(check.references),
             before=quote.before,
             after=quote.after,
+            check_there=withholds(check, facts),
         )
     symptom = diagnosis.symptom
     return DiagnosisRecord(
@@ -245,6 +248,9 @@ def title_of(check: Check, facts: Facts, language: str) -> str:
 def why_of(check: Check, facts: Facts, language: str) -> str:
     """Return the reason of a check, without the sentences that need facts which nobody knows."""
     text = _marked_unknown(check.text[language].why, facts)
+    counted = re.match(rf"{_GONE} [个块]? ?(.)", text)  # "12 workers hand ..." is as true of workers
+    if counted:
+        text = counted.group(1).upper() + text[counted.end() :]
     sentences = re.split(r"(?<=[.!?]) +|(?<=[。！？])", text)
     known = [sentence for sentence in sentences if sentence.strip() and _GONE not in sentence]
     if known:
@@ -375,6 +381,8 @@ def _print_cause(
         print_fix(fix, number if len(cause.fixes) > 1 else None, console, language, shell)
     if len(cause.fixes) > MOST_FIXES:
         print_block(console, say(language, "diagnose_more_fixes", count=len(cause.fixes) - MOST_FIXES), style="dim")
+    if cause.check_there:
+        print_block(console, say(language, "diagnose_check_there"))
     _print_consequences(record, console, language)
 
 
@@ -509,6 +517,7 @@ def to_markdown(record: DiagnosisRecord, language: str) -> str:
         lines += ["", cause.why, ""]
         for number, fix in enumerate(cause.fixes, 1):
             lines += [f"{number}. {fix.text}", *_commands(fix)]
+        lines += ["", say(language, "diagnose_check_there")] if cause.check_there else []
     else:
         suffix = f"_{record.confidence}" if record.outcome == "stopped" else ""
         lines += [f"## {say(language, f'diagnose_{record.outcome}{suffix}')}", ""]

@@ -23,10 +23,26 @@ from nnunet_doctor.words import say
 PLAN = ("not-preprocessed",)
 """Checks after which the dataset is planned and preprocessed for the first time."""
 
-AGAIN = ("plans-broken", "preprocessed-stale")
+AGAIN = (
+    "plans-broken",
+    "plans-names-too-new",
+    "preprocessed-json-broken",
+    "fingerprint-missing",
+    "fingerprint-broken",
+    "fingerprint-of-fewer-cases",
+    "preprocessed-stale",
+    "labels-changed",
+    "dataset-json-changed",
+)
 """Checks after which fingerprint, plans and preprocessed cases are made anew, because the dataset has changed."""
 
-CASES = ("configuration-not-preprocessed", "preprocessed-format-newer", "preprocessed-mixed")
+CASES = (
+    "configuration-not-preprocessed",
+    "preprocessed-format-newer",
+    "preprocessed-mixed",
+    "preprocessed-damaged",
+    "cases-incomplete",
+)
 """Checks after which only the cases of this configuration are preprocessed: the plans are good."""
 
 PLANNERS = {

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import io
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from nnunet_doctor.report.places import Places
 from nnunet_doctor.report.record import Report
+
+if TYPE_CHECKING:
+    from nnunet_doctor.report.forms.manner import Manner
 
 
 class Form(NamedTuple):
@@ -33,21 +35,13 @@ def form_of(suffix: str) -> str | None:
     return next((name for name, form in FORMS.items() if suffix.lower() in form.suffixes), None)
 
 
-def render(name: str, report: Report, language: str, shell: str, places: Places) -> str:
-    """Return a report in a form.
-
-    Args:
-        name: A key of FORMS.
-        report: What to say.
-        language: en or zh.
-        shell: Shell that commands are written for.
-        places: What paths are relative to.
-    """
+def render(name: str, report: Report, manner: Manner) -> str:
+    """Return a report in a form, named by a key of FORMS."""
     if name == "text":
         from nnunet_doctor.report.text import console_for, print_report
 
         stream = io.StringIO()
-        print_report(report, console_for(stream), language, shell)
+        print_report(report, console_for(stream), manner.language, manner.shell)
         return stream.getvalue()
     if name == "json":
         from nnunet_doctor.report.record import to_json
@@ -56,7 +50,7 @@ def render(name: str, report: Report, language: str, shell: str, places: Places)
     if name == "svg":
         from nnunet_doctor.report.text import to_svg
 
-        return to_svg(report, language, shell)
+        return to_svg(report, manner.language, manner.shell)
     module = importlib.import_module(f"nnunet_doctor.report.forms.{FORMS[name].module}")
-    text: str = module.render(report, language, shell, places)
+    text: str = module.render(report, manner)
     return text

@@ -2,53 +2,62 @@
 
 from __future__ import annotations
 
-import re
-
-from nnunet_doctor.report.places import Places
+from nnunet_doctor.check import SEVERITIES
+from nnunet_doctor.report.forms.manner import Manner, commands_of, evidence_of, text_of, value_of, visible
 from nnunet_doctor.report.record import FindingRecord, Report
+from nnunet_doctor.words import say
+
+SUITE = "nnunet-doctor"
 
 
-def render(report: Report, language: str, shell: str, places: Places) -> str:  # noqa: ARG001
-    """Return the report as JUnit XML. Infos are no failures: their words go to the output of the case."""
-    from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
+def render(report: Report, manner: Manner) -> str:
+    """Return the report as JUnit XML, in ASCII so that it is right in every code page.
 
-    suite = TestSuite("nnunet-doctor")
+    Findings below the level that counts are no failures, as they are none for the exit code: their words go to the
+    output of the case. All cases are of one class, so that the history of a check goes on when it changes its mind.
+    """
+    from junitparser import JUnitXml, Skipped, TestCase, TestSuite
+
+    suite = TestSuite(SUITE)
     suite.add_property("doctor", report.doctor)
-    for finding in report.findings:
-        case = TestCase(finding.id, f"nnunet-doctor.{finding.area}")
-        if finding.severity == "info":
-            case.system_out = _printable(_words(finding))
-        else:
-            failure = Failure(_printable(finding.title), finding.severity)
-            failure.text = _printable(_words(finding))
-            case.result = [failure]
-        suite.add_testcase(case)
+    suite.add_property("verdict", report.verdict)
+    cases = [_case(finding, manner) for finding in report.findings]
     for item in report.unknown:
-        case = TestCase(item.id, "nnunet-doctor")
-        case.result = [Skipped(_printable(item.because))]
-        suite.add_testcase(case)
-    for id in report.passed:
-        suite.add_testcase(TestCase(id, "nnunet-doctor"))
-    xml = JUnitXml("nnunet-doctor")
+        case = TestCase(item.id, SUITE)
+        case.result = [Skipped(visible(item.because))]
+        cases.append(case)
+    suite.add_testcases([*cases, *(TestCase(id, SUITE) for id in report.passed)])
+    xml = JUnitXml(SUITE)
     xml.add_testsuite(suite)
+    xml.update_statistics()  # type: ignore[no-untyped-call]
     text: bytes = xml.tostring()  # type: ignore[no-untyped-call]
-    return text.decode("utf-8")
+    body = text.decode("utf-8").partition("?>")[2] if text.startswith(b"<?xml") else text.decode("utf-8")
+    ascii_only = body.strip().encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ascii_only}\n'
 
 
-def _words(finding: FindingRecord) -> str:
+def _case(finding: FindingRecord, manner: Manner):  # type: ignore[no-untyped-def]  # noqa: ANN202 - loaded where it is needed
+    from junitparser import Failure, TestCase
+
+    case = TestCase(finding.id, SUITE)
+    words = visible(_words(finding, manner))
+    level = "error" if manner.fail_on == "never" else manner.fail_on
+    if SEVERITIES.index(finding.severity) <= SEVERITIES.index(level):
+        failure = Failure(visible(finding.title), finding.severity)
+        failure.text = words
+        case.result = [failure]
+    else:
+        case.system_out = words
+    return case
+
+
+def _words(finding: FindingRecord, manner: Manner) -> str:
     lines = [finding.title, finding.why]
-    lines += [f"  {item.subject}: {item.message}".rstrip(": ") for item in finding.details]
-    lines += [f"  {item.fact} = {item.value!r}  ({item.source})" for item in finding.evidence]
+    lines += [f"  {item.subject}: {item.message}".removesuffix(": ") for item in finding.details]
+    lines += [f"  {item.fact} = {value_of(item.value)}  ({item.source})" for item in evidence_of(finding)]
     for number, fix in enumerate(finding.fixes, 1):
-        lines.append(f"{number}. {fix.text}")
-        lines += [f"   {fix.command}"] if fix.command else []
+        lines.append(f"{number}. {text_of(fix, finding, manner.language)}")
+        lines += [f"   {command}" for command in commands_of(fix, manner.shell)]
+    if finding.explained_by is not None:
+        lines.append(say(manner.language, "markdown_follows_from", id=finding.explained_by))
     return "\n".join(lines)
-
-
-def _printable(text: str) -> str:
-    """XML has no place for control characters and lone surrogates, which names of files may hold."""
-    return _UNPRINTABLE.sub("?", text)
-
-
-_UNPRINTABLE = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What is no character of XML 1.0 (section 2.2)."""

@@ -1,84 +1,132 @@
-"""Markdown that fits an issue: verdict, findings with evidence and fixes, what is undecided, the plan."""
+"""Markdown that fits an issue: verdict, findings with evidence and fixes, the plan, what is undecided."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
-from nnunet_doctor.report.places import Places
+from nnunet_doctor.report.forms.manner import (
+    MARKS,
+    Manner,
+    about,
+    about_dataset,
+    commands_of,
+    consequences,
+    counts,
+    cut,
+    evidence_of,
+    one_line,
+    settings_of,
+    text_of,
+    value_of,
+    visible,
+)
 from nnunet_doctor.report.record import FindingRecord, Report
-from nnunet_doctor.shell import set_variable
 from nnunet_doctor.words import say
 
 MOST_CHARACTERS = 60_000
-"""GitHub refuses a comment of more than 65,536."""
+"""GitHub takes no issue and no comment of more than 65,536; a person may want to write a few words above."""
 MOST_DETAILS = 20
+MOST_LETTERS = 300
+MOST_UNDECIDED = 60
 LANGUAGES = {"posix": "sh", "powershell": "powershell", "cmd": "bat"}
 
 
-def render(report: Report, language: str, shell: str, places: Places) -> str:  # noqa: ARG001
+def render(report: Report, manner: Manner) -> str:
     """Return the report as Markdown (GitHub's flavour)."""
-    machine = report.machine
-    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
-    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
-    about = ", ".join((machine.system, f"Python {machine.python}", torch, nnunet, machine.gpu))
-    blocks = [f"## nnunet-doctor {report.doctor}: {report.verdict}", escape(about)]
-    blocks += [_finding(item, report, language, shell) for item in report.findings if item.explained_by is None]
-    if report.unknown:
-        rows = [f"- `{item.id}`: {escape(item.because)}" for item in report.unknown]
-        blocks.append(_folded(say(language, "markdown_undecided", count=len(rows)), rows))
-    settings = [*(f"{name}={value}" for name, value in report.plan.env.items()), *report.plan.args]
-    if settings:
-        blocks.append(say(language, "plan_head") + "\n\n" + _code(" ".join(settings), "text"))
-    text = "\n\n".join(blocks) + "\n"
-    if len(text) > MOST_CHARACTERS:
-        text = text[: text.rfind("\n\n", 0, MOST_CHARACTERS)] + f"\n\n{say(language, 'markdown_cut')}\n"
-    return text
+    language = manner.language
+    known = [f"**{escape(counts(report, language))}**", escape(about_dataset(report, language))]
+    head = [
+        f"## nnunet-doctor {report.doctor}: {say(language, f'markdown_verdict_{report.verdict}')}",
+        escape(about(report, language)),
+        *filter(None, known),
+    ]
+    tail = [*_plan(report, language), *_undecided(report, language)]
+    room = MOST_CHARACTERS - sum(len(block) + 2 for block in (*head, *tail))
+    findings: list[str] = []
+    for finding in report.findings:
+        if finding.explained_by is None:
+            block = _finding(finding, report, manner)
+            room -= len(block) + 2
+            if room < len(say(language, "markdown_cut")) + 2:
+                findings.append(say(language, "markdown_cut"))
+                break
+            findings.append(block)
+    return "\n\n".join([*head, *findings, *tail]) + "\n"
 
 
-def _finding(finding: FindingRecord, report: Report, language: str, shell: str) -> str:
-    mark = {"error": "FAIL", "warning": "warn", "info": "info"}[finding.severity]
-    lines = [f"### {mark}: {escape(finding.title)} (`{finding.id}`)", "", escape(finding.why), ""]
-    lines += [
-        f"- `{_in_code(item.subject)}`" + (f": {escape(item.message)}" if item.message else "")
+def _finding(finding: FindingRecord, report: Report, manner: Manner) -> str:
+    language = manner.language
+    blocks = [f"### {MARKS[finding.severity]}: {escape(finding.title)} ({span(finding.id)})", escape(finding.why)]
+    rows = [
+        f"- {span(item.subject)}" + (f" {escape(item.message)}" if item.message else "")
         for item in finding.details[:MOST_DETAILS]
     ]
     if len(finding.details) > MOST_DETAILS:
-        lines.append("- " + say(language, "also", count=len(finding.details) - MOST_DETAILS))
-    lines += [
-        f"- {say(language, 'because')} `{item.fact}` = `{_in_code(_value(item.value))}`" for item in finding.evidence
+        rows.append("- " + say(language, "also", count=len(finding.details) - MOST_DETAILS))
+    rows += [
+        f"- {say(language, 'because')} {span(item.fact)} = {span(value_of(item.value))}"
+        for item in evidence_of(finding)[:MOST_DETAILS]
     ]
-    folded = [item.id for item in report.findings if item.explained_by == finding.id]
+    folded = consequences(report, finding.id)
     if folded:
-        lines.append("- " + say(language, "follows", ids=", ".join(f"`{id}`" for id in folded)))
+        rows.append("- " + say(language, "follows", ids=", ".join(map(span, folded))))
+    if rows:
+        blocks.append("\n".join(rows))
     for number, fix in enumerate(finding.fixes, 1):
-        lines += ["", f"{number}. {escape(fix.text)}"]
-        settings = [*(set_variable(shell, *item) for item in fix.launch.env.items()), *fix.launch.args]
-        for line in (fix.command, " ".join(settings)):
-            if line:
-                lines += ["", _code(line, LANGUAGES.get(shell, "text"), indent="   ")]
-    return "\n".join(lines)
+        blocks.append(f"{number}. {escape(text_of(fix, finding, language))}")
+        # as much indented as the text of the number above, or it would end the list
+        indent = " " * len(f"{number}. ")
+        commands = commands_of(fix, manner.shell)
+        blocks += [fenced("\n".join(commands), LANGUAGES.get(manner.shell, "text"), indent)] if commands else []
+    return "\n\n".join(blocks)
 
 
-def _value(value: object) -> str:
-    return f"unknown: {value['unknown']}" if isinstance(value, dict) and "unknown" in value else str(value)
+def _plan(report: Report, language: str) -> list[str]:
+    blocks: list[str] = []
+    settings = settings_of(report)
+    if settings:
+        key = "run_settings" if report.plan.blocked_by else "plan_head"
+        reasons = [
+            f"- {span(f'{item.setting} {item.value}')} {say(language, 'plan_reason', id=span(item.because))}"
+            for item in report.plan.reasons
+        ]
+        blocks += [escape(say(language, key)), fenced(" ".join(settings), "text"), "\n".join(reasons)]
+    if report.plan.blocked_by:
+        blocks.append(say(language, "plan_blocked", ids=", ".join(map(span, report.plan.blocked_by))))
+    return [block for block in blocks if block]
 
 
-def _folded(summary: str, rows: Iterable[str]) -> str:
-    return f"<details><summary>{summary}</summary>\n\n" + "\n".join(rows) + "\n\n</details>"
+def _undecided(report: Report, language: str) -> list[str]:
+    if not report.unknown:
+        return []
+    rows = [f"- {span(item.id)} {escape(item.because)}" for item in report.unknown[:MOST_UNDECIDED]]
+    if len(report.unknown) > MOST_UNDECIDED:
+        rows.append("- " + say(language, "also", count=len(report.unknown) - MOST_UNDECIDED))
+    title = say(language, "markdown_undecided", count=len(report.unknown))
+    return [f"<details><summary>{title}</summary>", "\n".join(rows), "</details>"]
 
 
-def _code(text: str, language: str, indent: str = "") -> str:
+def fenced(text: str, language: str, indent: str = "") -> str:
     """Fence a text with more back ticks than it holds."""
-    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return "\n".join(indent + line for line in (f"{fence}{language}", *text.splitlines(), fence))
+    fence = "`" * max(3, 1 + _longest_run(text))
+    return "\n".join(indent + line for line in (f"{fence}{language}", *visible(text).splitlines(), fence))
 
 
-def _in_code(text: str) -> str:
-    return text.replace("`", "'").replace("\n", " ")
+def span(text: str) -> str:
+    """Return a text as code within a line, fenced with more back ticks than it holds."""
+    text = cut(one_line(text), MOST_LETTERS).strip() or '""'
+    fence = "`" * (1 + _longest_run(text))
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def escape(text: str) -> str:
-    """Keep Markdown, HTML and mentions from happening inside a text that holds names of files and messages."""
-    text = re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text.replace("\r", " ").replace("\n", " "))
-    return text.replace("@", "@\u200b")
+    """Keep Markdown, HTML, formulas, mentions and links to issues from happening inside a text that holds names."""
+    text = re.sub(r"([\\`*_{}\[\]<>|~])", r"\\\1", cut(one_line(text), 4 * MOST_LETTERS).replace("&", "&amp;"))
+    # GitHub looks for these after the Markdown is done, where a backslash is gone
+    text = re.sub(r"([@#])(?=\w)", "\\1\u200b", text)
+    return re.sub(r"(?i)\b(GH)-(?=\d)", "\\1\u200b-", text).replace("$", "<span>$</span>")

@@ -1,0 +1,133 @@
+"""How a report is to be told, whatever its form."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from nnunet_doctor.report.places import Places
+from nnunet_doctor.report.record import EvidenceRecord, FindingRecord, FixRecord, Report
+from nnunet_doctor.shell import set_variable
+from nnunet_doctor.words import say
+
+if TYPE_CHECKING:
+    from nnunet_doctor.probes.raw.cases import Cases
+
+MARKS = {"error": "FAIL", "warning": "warn", "info": "info"}
+
+
+class Manner(NamedTuple):
+    """How a report is to be told.
+
+    Attributes:
+        language: en or zh.
+        shell: Shell that commands are written for.
+        places: What paths are relative to.
+        fail_on: Least severity that counts as a failure: error, warning or never.
+        cases: What is known of each case of the dataset; None where nobody asked, or nothing was surveyed.
+    """
+
+    language: str
+    shell: str
+    places: Places
+    fail_on: str = "error"
+    cases: Cases | None = None
+
+
+def visible(text: str) -> str:
+    r"""Write out what cannot be seen, turns the line round, or is in no encoding: ``\x1b``, ``\u202e``, ``\udcff``."""
+    return _UNSEEN.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def one_line(text: str) -> str:
+    """Return a visible text without line breaks and tabs."""
+    return visible(re.sub(r"[\t\n\r\x0b\x0c\u2028\u2029]+", " ", text))
+
+
+def _escape(code: int) -> str:
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text of at most so many characters."""
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def about(report: Report, language: str) -> str:
+    """Return the machine and installation in one line."""
+    machine = report.machine
+    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
+    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
+    parts = (machine.system, f"Python {machine.python}", torch, nnunet, machine.gpu)
+    return ", ".join(part for part in parts if not part.endswith("?"))
+
+
+def about_dataset(report: Report, language: str) -> str:
+    """Return the dataset in one line; empty without one."""
+    dataset = report.dataset
+    if dataset is None:
+        return ""
+    known = {name: "?" if value is None else value for name, value in vars(dataset).items()}
+    return say(language, "survey_input" if dataset.model else "survey_title", **known)
+
+
+def counts(report: Report, language: str) -> str:
+    """Return in one line how many checks ended how."""
+    shown = [finding.severity for finding in report.findings if finding.explained_by is None]
+    return say(
+        language,
+        "counts_ignored" if report.ignored else "counts",
+        errors=shown.count("error"),
+        warnings=shown.count("warning"),
+        infos=shown.count("info"),
+        unknown=len(report.unknown),
+        passed=len(report.passed),
+        ignored=len(report.ignored),
+    )
+
+
+def value_of(value: object) -> str:
+    """Return the value of a fact as words."""
+    if isinstance(value, dict):
+        return f"? ({value.get('unknown')})"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(str(item) for item in value) + "]"
+    return "none" if value is None else str(value)
+
+
+def evidence_of(finding: FindingRecord) -> list[EvidenceRecord]:
+    """Return the evidence without the list of files, which the details are made from."""
+    return [item for item in finding.evidence if not (finding.details and isinstance(item.value, list))]
+
+
+def text_of(fix: FixRecord, finding: FindingRecord, language: str) -> str:
+    """Return the words of a fix, and that 'run' does it where it does."""
+    if not fix.launch.env and not fix.launch.args:
+        return fix.text
+    tried = any(item.fact.startswith("trial.") for item in finding.evidence)
+    return say(language, "run_deep_does_this" if tried else "run_does_this", text=fix.text)
+
+
+def commands_of(fix: FixRecord, shell: str) -> list[str]:
+    """Return the lines to type for a fix: variables, options of the training, the command."""
+    lines = [set_variable(shell, name, value) for name, value in fix.launch.env.items() if "?" not in value]
+    if fix.launch.args:
+        lines.append("nnUNetv2_train ... " + " ".join(fix.launch.args))
+    return [*lines, *([fix.command] if fix.command else [])]
+
+
+def settings_of(report: Report) -> list[str]:
+    """Return the settings of the plan, as variables and options are written."""
+    return [*(f"{name}={value}" for name, value in report.plan.env.items()), *report.plan.args]
+
+
+def consequences(report: Report, id: str) -> list[str]:
+    """Return the ids of the findings that another one is the cause of."""
+    return [item.id for item in report.findings if item.explained_by == id]

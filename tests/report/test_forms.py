@@ -1,0 +1,408 @@
+"""SARIF, JUnit XML, GitHub's annotations and Markdown, each read by what it is meant for."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import jsonschema
+import junitparser
+import pytest
+from made_up import Installation
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from report.nasty import MESSAGE, NAMES, manner, nasty
+
+from nnunet_doctor.report.forms import FORMS, form_of, render
+from nnunet_doctor.report.places import Places, as_uri, located, places_of
+
+HERE = Path(__file__).parent
+RECORDED = HERE.parent / "machines" / "linux-cases-damaged.json"
+URI = re.compile(r"(?:file:)?(?:[A-Za-z0-9._~/-]|%[0-9A-F]{2}|(?<=file:///[A-Z]):)+")
+"""What RFC 3986 lets stand in a path, with the colon of a drive."""
+LANGUAGES = ("en", "zh")
+
+
+def sarif(report: object, how: object) -> dict:
+    return json.loads(render("sarif", report, how))["runs"][0]  # type: ignore[arg-type]
+
+
+# --- SARIF ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sarif_fits_its_schema(language: str) -> None:
+    """A report full of awkward names and messages is valid SARIF 2.1.0, in pure ASCII."""
+    schema = json.loads((HERE / "sarif-2.1.0-rtm.5.json").read_text(encoding="utf-8"))
+    text = render("sarif", nasty(language), manner(language))
+
+    jsonschema.Draft4Validator(schema).validate(json.loads(text))
+    assert text.isascii()
+
+
+def test_sarif_holds_no_lone_surrogate() -> None:
+    """Readers in other languages refuse half a character, so none is left after the escapes are undone."""
+    text = json.dumps(sarif(nasty(), manner()), ensure_ascii=False)
+
+    assert text.encode("utf-8").decode("utf-8") == text
+
+
+def test_every_result_has_a_place_in_the_repository() -> None:
+    """GitHub wants a path and all four numbers of a region of every result, machine findings included."""
+    results = sarif(nasty(), manner())["results"]
+    places = [result["locations"][0]["physicalLocation"] for result in results]
+
+    assert {len(result["locations"]) for result in results} == {1}
+    assert all(URI.fullmatch(place["artifactLocation"]["uri"]) for place in places)
+    assert {place["artifactLocation"]["uriBaseId"] for place in places} == {"%SRCROOT%"}
+    assert all(set(place["region"]) == {"startLine", "startColumn", "endLine", "endColumn"} for place in places)
+    assert [place["artifactLocation"]["uri"] for place in places if ".yml" in place["artifactLocation"]["uri"]] == [
+        ".github/workflows/check.yml"
+    ] * 3
+
+
+def test_sarif_names_files_by_valid_uris() -> None:
+    """Blanks, #, %, colons, Chinese, control characters and bytes that are no UTF-8 are encoded as what they are."""
+    results = [result for result in sarif(nasty(), manner())["results"] if result["ruleId"] == "label-unexpected"]
+    uris = [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results]
+
+    assert uris == [f"data/Dataset%201/{uri}" for uri in NAMES.values()]
+
+
+@pytest.mark.parametrize(
+    ("path", "uri"),
+    [
+        ("C:/Users/A B/x#1.nii", "file:///C:/Users/A%20B/x%231.nii"),
+        ("//server/share/x y.nii", "file://server/share/x%20y.nii"),
+        ("/data/x y.nii", "file:///data/x%20y.nii"),
+        ("c:x.nii", "c%3Ax.nii"),
+    ],
+)
+def test_absolute_paths_are_file_uris(path: str, uri: str) -> None:
+    """What lies outside of the repository keeps its drive or host; a colon in a name is no drive."""
+    assert as_uri(path) == uri
+
+
+def fingerprints(run: dict) -> dict[tuple[str, str], str]:
+    return {
+        (
+            result["ruleId"],
+            result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].rpartition("/")[2],
+        ): result["partialFingerprints"]["primaryLocationLineHash"]
+        for result in run["results"]
+    }
+
+
+def test_fingerprints_stay() -> None:
+    """A result is the same in another language, order and checkout, and no two results are the same."""
+    once = fingerprints(sarif(nasty(), manner()))
+    in_chinese = fingerprints(sarif(nasty("zh"), manner("zh")))
+    other_order = fingerprints(sarif(nasty(names=tuple(reversed(NAMES))), manner()))
+    elsewhere = fingerprints(sarif(nasty(), manner(root="/elsewhere")))
+
+    assert once == in_chinese == other_order == elsewhere
+    assert len(set(once.values())) == len(once) == len(NAMES) + 3
+
+
+def test_rules_are_named_once_and_found_by_number() -> None:
+    """Each rule is there once, and each result points to its own."""
+    run = sarif(nasty(more=5), manner())
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+
+    assert len(rules) == len(set(rules)) == 9
+    assert all(rules[result["ruleIndex"]] == result["ruleId"] for result in run["results"])
+
+
+def test_many_results_leave_a_place_for_each_finding() -> None:
+    """Of more results than GitHub shows, each finding keeps some, and errors stand first."""
+    run = sarif(nasty(names=[f"labelsTr/{number}.nii" for number in range(6000)], more=50), manner())
+
+    assert len(run["results"]) == 5000
+    assert {result["ruleId"] for result in run["results"]} == {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert run["results"][0]["level"] == "error"
+
+
+def test_sarif_says_what_is_undecided() -> None:
+    """Checks without an answer are notifications of the run, in the language of the report."""
+    (said,) = sarif(nasty("zh"), manner("zh"))["invocations"][0]["toolExecutionNotifications"]
+
+    assert said["descriptor"] == {"id": "gpu-too-small"}
+    assert said["message"]["text"].startswith("gpu-too-small 无法判断：")
+
+
+# --- places --------------------------------------------------------------------------------------------------------
+
+
+def test_findings_about_the_machine_are_put_to_the_workflow(tmp_path: Path) -> None:
+    """In a workflow its file stands for the machine, whatever the branch is called; elsewhere the configuration does."""
+    (tmp_path / "pyproject.toml").touch()
+    environ = {
+        "GITHUB_WORKSPACE": str(tmp_path),
+        "GITHUB_WORKFLOW_REF": "octocat/hello/.github/workflows/check.yml@refs/heads/me@home/x.yml@y",
+    }
+
+    assert places_of(environ, tmp_path, None).machine == ".github/workflows/check.yml"
+    assert places_of({}, tmp_path, None).machine == "pyproject.toml"
+
+
+def test_paths_are_relative_to_the_checkout(tmp_path: Path) -> None:
+    """The nearest checkout upwards is the root, links are followed, and the dataset may be the root itself."""
+    root = (tmp_path / "repo").resolve()
+    dataset = root / "data" / "Dataset001_X"
+    dataset.mkdir(parents=True)
+    (root / ".git").touch()
+    (tmp_path / "link").symlink_to(dataset, target_is_directory=True)
+    finding = nasty(names=("labelsTr/a.nii", ".", "../other/b.nii", "/far/c.nii")).findings[0]
+    linked = places_of({}, root / "data", str(tmp_path / "link"))
+    alone = places_of({"CI_PROJECT_DIR": str(dataset)}, tmp_path, str(dataset))
+
+    assert [place.file for place in located(finding, linked)] == [
+        "data/Dataset001_X/labelsTr/a.nii",
+        "data/Dataset001_X/dataset.json",
+        "data/other/b.nii",
+        "/far/c.nii",
+    ]
+    assert [place.file for place in located(finding, alone)][:2] == ["labelsTr/a.nii", "dataset.json"]
+
+
+def test_a_recorded_windows_dataset_keeps_its_paths() -> None:
+    """Facts of a Windows machine, replayed elsewhere, give paths of that machine."""
+    places = places_of({}, Path(), "D:\\raw\\Dataset 1")
+    finding = nasty(names=("labelsTr/a b.nii",)).findings[0]
+    (place,) = located(finding, places)
+
+    assert places.dataset == PureWindowsPath("D:/raw/Dataset 1")
+    assert as_uri(place.file) == "file:///D:/raw/Dataset%201/labelsTr/a%20b.nii"
+
+
+def test_messages_of_the_machine_name_their_subject() -> None:
+    """A finding about folders or variables says which, since its file cannot."""
+    places = Places(PurePosixPath("/r"), None, "README.md")
+    (place,) = located(nasty().findings[1], places)
+
+    assert place.messages == ("nnUNet_raw: not set",)
+
+
+# --- JUnit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_junit_is_read_back(language: str) -> None:
+    """One case for each check, with the outcome that it had; junitparser and Python's own parser agree."""
+    text = render("junit", nasty(language), manner(language))
+    suites = junitparser.JUnitXml.fromstring(text.encode())
+    (suite,) = suites
+    outcome = {case.name: [type(result).__name__ for result in case.result] for case in suite}
+
+    assert outcome == {
+        "label-unexpected": ["Failure"],
+        "paths-unset": ["Failure"],
+        "torch-old": [],
+        "follower": ["Failure"],
+        "gpu-too-small": ["Skipped"],
+        "nan": [],
+        "inf": [],
+    }
+    assert (suites.tests, suites.failures, suites.skipped) == (suite.tests, suite.failures, suite.skipped) == (7, 3, 1)
+    assert len(ET.fromstring(text).findall(".//testcase")) == 7  # noqa: S314 - our own
+    assert {case.classname for case in suite} == {"nnunet-doctor"}
+
+
+def test_junit_shows_what_xml_cannot_hold() -> None:
+    """Control characters and halves of characters in names and messages are written out."""
+    (suite,) = junitparser.JUnitXml.fromstring(render("junit", nasty(), manner()).encode())
+    text = next(case for case in suite if case.name == "label-unexpected").result[0].text
+
+    assert "labelsTr/caf\\udce9.nii.gz" in text
+    assert "\\x1b[31m\\u202egz.nii" in text
+    assert "病例_0000.nii.gz" in text
+
+
+@pytest.mark.parametrize(("fail_on", "failures"), [("error", 3), ("warning", 5), ("never", 3)])
+def test_junit_fails_as_the_exit_code_does(fail_on: str, failures: int) -> None:
+    """Warnings are failures only where they make the command fail; else their words are output of the case."""
+    suites = junitparser.JUnitXml.fromstring(render("junit", nasty(more=2), manner(fail_on=fail_on)).encode())
+    warned = next(case for suite in suites for case in suite if case.name == "more-0")
+
+    assert suites.failures == failures
+    assert ("It stops." in (warned.system_out or "")) == (fail_on != "warning")
+
+
+# --- GitHub --------------------------------------------------------------------------------------------------------
+
+
+def commands(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """Read workflow commands as the runner does (ActionCommand.TryParseV2): kind, properties, message."""
+    found = []
+    for line in text.split("\n"):
+        match = re.fullmatch(r"::(\w[\w-]*) (.*?)::(.*)", line.strip())
+        if match:
+            pairs = (pair.split("=", 1) for pair in match[2].split(","))
+            properties = {
+                name.strip(): value.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",")
+                for name, value in pairs
+            }
+            properties = {name: value.replace("%25", "%") for name, value in properties.items()}
+            found.append((match[1], properties, match[3].replace("%0A", "\n").replace("%25", "%")))
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_annotations_are_read_as_they_are_meant(language: str) -> None:
+    """Title and file come back whole, no message makes a command of its own, and a consequence is not annotated."""
+    report = nasty(language)
+    found = commands(render("github", report, manner(language)))
+
+    assert {kind for kind, _, _ in found} == {"error", "notice"}
+    assert {properties["title"] for _, properties, _ in found} == {
+        f"{item.id}: {item.title}" for item in report.findings if item.explained_by is None
+    }
+    assert [properties["file"] for kind, properties, _ in found if kind == "error"] == [
+        *(f"data/Dataset 1/{name}" for name in list(NAMES)[:3]),
+        ".github/workflows/check.yml",
+    ]
+    assert "::set-env" in found[0][2]
+
+
+def test_annotations_are_at_most_ten_of_a_kind() -> None:
+    """Each finding has one before any has two, errors come first, and what is left over is told in plain words."""
+    text = render("github", nasty(more=25), manner())
+    kinds = [kind for kind, _, _ in commands(text)]
+    plain = [line for line in text.splitlines() if not line.startswith("::")]
+
+    assert (kinds.count("error"), kinds.count("warning"), kinds.count("notice")) == (4, 10, 1)
+    assert kinds == sorted(kinds, key=["error", "warning", "notice"].index)
+    assert [line.split("[")[-1] for line in plain] == [f"more-{number}]" for number in range(10, 25)]
+
+
+def test_an_undecided_run_says_why_it_fails() -> None:
+    """A step that ends with exit code 3 has an error that names what could not be decided."""
+    kind, properties, text = commands(render("github", nasty(verdict="undecided"), manner()))[0]
+
+    assert (kind, properties["title"]) == ("error", "1 checks could not be decided")
+    assert text.startswith("gpu-too-small is not decided: gpu.memory: ")
+
+
+def test_the_step_summary_is_added_to(installation: Installation) -> None:
+    """With --format github the Markdown goes below what other steps have put into the summary."""
+    summary = installation.path("summary.md")
+    summary.write_text("# Before\n", encoding="utf-8")
+    done = installation.doctor(
+        "check", "--facts", str(RECORDED), "--format", "github", GITHUB_STEP_SUMMARY=str(summary)
+    )
+    text = summary.read_text(encoding="utf-8")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error file=")
+    assert text.startswith("# Before\n## nnunet-doctor ")
+    assert "`preprocessed-damaged`" in text
+
+
+def test_a_summary_that_cannot_be_written_changes_nothing(installation: Installation) -> None:
+    """The verdict stands, and a note says what was not written."""
+    done = installation.doctor(
+        "check", "--facts", str(RECORDED), "--format", "github", GITHUB_STEP_SUMMARY=str(installation.path("no", "s"))
+    )
+
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+
+
+# --- Markdown ------------------------------------------------------------------------------------------------------
+
+
+def tokens(text: str) -> list[Token]:
+    """Return all tokens of a Markdown text, those within paragraphs included."""
+    found = MarkdownIt("commonmark").parse(text)
+    return [inner for token in found for inner in [token, *(token.children or ())]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_markdown_keeps_what_it_quotes_in_its_place(language: str) -> None:
+    """Names and messages make no heading, link, picture or HTML, mention nobody, and no code ends early."""
+    report = nasty(language)
+    found = tokens(render("markdown", report, manner(language)))
+    said = "".join(token.content for token in found if token.type == "text")
+    code = [token.content for token in found if token.type == "code_inline"]
+
+    assert [token.tag for token in found if token.type == "heading_open"] == ["h2", "h3", "h3", "h3"]
+    assert {token.type for token in found} & {"link_open", "image"} == set()
+    assert {token.content for token in found if token.type == "html_inline"} <= {"<span>", "</span>"}
+    assert [token.content.strip() for token in found if token.type == "html_block"] == [
+        f"<details><summary>{'1 checks could not be decided' if language == 'en' else '1 项检查无法判定'}</summary>",
+        "</details>",
+    ]
+    assert re.search(r"[@#]\w", said) is None
+    assert any("`x` [y](http:evil.example) <b>&amp; @octocat org/repo#12 ``` $a$.nii" in item for item in code)
+    assert "rm -- '```' && echo $HOME\n" in [token.content for token in found if token.type == "fence"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_markdown_fits_an_issue(language: str) -> None:
+    """However much there is to say, GitHub takes it, the worst is in it, and so is the plan."""
+    report = nasty(language, more=3000)
+    text = render("markdown", report, manner(language))
+
+    assert len(text) <= 65_536
+    assert "`label-unexpected`" in text
+    assert "nnUNet_compile=false" in text
+    assert ("a comment takes no more" in text) == (language == "en")
+    assert text.rstrip().endswith("</details>")
+
+
+def test_markdown_says_all_of_a_small_report() -> None:
+    """Nothing of a report that fits is left out: findings, undecided checks, what follows, what blocks."""
+    text = render("markdown", nasty(), manner())
+
+    assert [
+        id
+        for id in ("label-unexpected", "paths-unset", "torch-old", "follower", "gpu-too-small")
+        if f"`{id}`" not in text
+    ] == []
+    assert "export nnUNet_compile=false" in text
+    assert "A training cannot start safely yet: `label-unexpected`" in text
+
+
+# --- all -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_run_writes_all_forms(installation: Installation) -> None:
+    """--report may be given for each form, beside what goes to standard output, in one run."""
+    suffixes = [suffix for form in FORMS.values() for suffix in form.suffixes]
+    files = [installation.path(f"report{suffix}") for suffix in suffixes]
+    done = installation.doctor(
+        "check", "--facts", str(RECORDED), "--format", "github", *(w for file in files for w in ("--report", str(file)))
+    )
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("::error")
+    assert [file.suffix for file in files if "preprocessed-damaged" not in file.read_text(encoding="utf-8")] == []
+
+
+def test_all_forms_of_a_large_report_take_less_than_a_second() -> None:
+    """Five thousand files in findings and three hundred checks are told in all forms while nobody notices."""
+    report = nasty(names=[f"labelsTr/case_{number}.nii.gz" for number in range(5000)], more=300)
+    how = manner()
+    for name in FORMS:  # what is loaded once is not the work
+        render(name, nasty(), how)
+    begun = time.perf_counter()
+    for name in FORMS:
+        if name not in ("text", "svg"):  # a terminal's worth of lines is told elsewhere
+            render(name, report, how)
+
+    assert time.perf_counter() - begun < 1.0
+
+
+@pytest.mark.parametrize("suffix", [suffix for form in FORMS.values() for suffix in form.suffixes])
+def test_suffixes_name_one_form(suffix: str) -> None:
+    """No two forms share a suffix, and capitals do not matter."""
+    assert form_of(suffix.upper()) == form_of(suffix)
+    assert sum(suffix in form.suffixes for form in FORMS.values()) == 1
+
+
+def test_message_is_as_nasty_as_it_should_be() -> None:
+    """What the tests above rely on."""
+    assert {"\n", "\x00", "\udcff", "%", "@"} <= set(MESSAGE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -175,4 +175,13 @@ def _with_causes(findings: list[Finding]) -> list[Finding]:
         # what is worse than its cause is shown all the same, or a report would fail without showing why
         if consequence != finding.check.id and weight.get(consequence, -1) >= weight[finding.check.id]
     }
-    return [item._replace(explained_by=causes.get(item.check.id)) for item in findings]
+    return [item._replace(explained_by=_root(item.check.id, causes)) for item in findings]
+
+
+def _root(id: str, causes: Mapping[str, str]) -> str | None:
+    """Follow causes of causes to the one that nothing explains; two that explain each other are both shown."""
+    seen = {id}
+    while (cause := causes.get(id)) is not None and cause not in seen:
+        seen.add(cause)
+        id = cause
+    return None if len(seen) == 1 or cause is not None else id

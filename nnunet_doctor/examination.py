@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunet_doctor import catalogue
+from nnunet_doctor import catalogue, waivers
 from nnunet_doctor.check import AREAS, Check, CheckError
 from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError
@@ -17,6 +17,7 @@ from nnunet_doctor.facts.derive import derive, with_inputs
 from nnunet_doctor.plan import Plan, plan
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.look import NOT_ASKED, is_wrong_use, look, start_looking
+from nnunet_doctor.waivers import Waiver
 from nnunet_doctor.when import nearest
 
 MOST_FACTS_BYTES = 20 * 1024**2
@@ -31,10 +32,30 @@ class Examination(NamedTuple):
     plan: Plan
 
 
-def conclude(facts: Facts, checks: Sequence[Check], *, trust_packs: bool = False) -> Examination:
-    """Diagnose and plan."""
+def conclude(
+    facts: Facts, checks: Sequence[Check], *, trust_packs: bool = False, expired: Sequence[Waiver] = ()
+) -> Examination:
+    """Diagnose and plan.
+
+    Args:
+        facts: What was observed.
+        checks: What to ask, with the waivers that count.
+        trust_packs: Whether checks that are not built in may choose settings.
+        expired: Waivers that count no longer.
+    """
     trusted = {check.origin for check in checks} if trust_packs else {"built in"}
+    facts = _with_waivers(facts, checks, expired)
     return Examination(facts, diagnose(facts, checks), plan(facts, checks, trusted))
+
+
+def _with_waivers(facts: Facts, checks: Sequence[Check], expired: Sequence[Waiver]) -> Facts:
+    """Note what is wrong with the waivers; a recording knows nothing of those that count here."""
+    idle = waivers.unused(checks, diagnose(facts, checks), facts) if any(check.waivers for check in checks) else ()
+    values: dict[str, Observed] = {
+        "config.expired_waivers": waivers.as_details(expired) or None,
+        "config.unused_waivers": idle or None,
+    }
+    return facts.with_values(values, dict.fromkeys(values, "configuration"))
 
 
 def asked_by(checks: Iterable[Check]) -> frozenset[str]:

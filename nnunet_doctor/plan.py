@@ -150,7 +150,9 @@ def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: d
         if name in chosen or not is_understood(name, facts) or value in ("?", "-"):
             return ()
         set_by_user = had != setting.unset
-        if set_by_user and (str(had) == value or not finding.is_blocking):
+        if str(had) == value:
+            continue  # as it has to be already
+        if set_by_user and not finding.is_blocking:
             return ()
         overruled = str(had) if set_by_user and not isinstance(had, Unknown) else None
         reasons.append(Reason(name, value, finding.check.id, overruled))

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from nnunet_doctor.facts import CATALOGUE, NOT_LOOKED_AT, Detail, Facts, Unknown
-from nnunet_doctor.facts.derive import RULES, derive, with_inputs
+from nnunet_doctor.facts.derive import RULES, derive, inputs_of, with_inputs
 from nnunet_doctor.facts.derive.training import compiles
 from nnunet_doctor.facts.derive.workers import batches_in_flight
 from nnunet_doctor.facts.tables import table
@@ -320,14 +320,21 @@ def test_inputs_are_known_to_the_last() -> None:
     assert with_inputs(["platform.os"]) == {"platform.os"}
 
 
-def test_rules_stand_behind_what_they_follow_from() -> None:
-    """One pass in the order of the rules is enough: no rule reads a derived fact that comes later."""
-    placed: set[str] = set()
-    for name, rule in RULES.items():
-        assert {given for given in rule.inputs if CATALOGUE[given].derived} <= placed, name
-        placed.add(name)
+def test_no_fact_follows_from_itself() -> None:
+    """Rules are computed in the order in which they need each other, so that a circle would have no end."""
 
-    assert placed == {name for name, info in CATALOGUE.items() if info.derived}
+    def below(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " <- ".join((*path, name))
+        if name not in done:
+            for given in inputs_of(name):
+                below(given, (*path, name))
+            done.add(name)
+
+    done: set[str] = set()
+    for name in RULES:
+        below(name, ())
+
+    assert set(RULES) == {name for name, info in CATALOGUE.items() if info.derived}
 
 
 # --- Triton, torch.compile and builds of torch ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from nnunet_doctor.facts.base import NOT_LOOKED_AT, Declared, Detail, Observed
+from nnunet_doctor.facts.config import ConfigFacts
 from nnunet_doctor.facts.dataset import DatasetFacts
 from nnunet_doctor.facts.gpu import GpuFacts
 from nnunet_doctor.facts.nnunet import NnunetFacts
@@ -33,6 +34,7 @@ AREAS: dict[str, type[Any]] = {
     "preprocessed": PreprocessedFacts,
     "training": TrainingFacts,
     "trial": TrialFacts,
+    "config": ConfigFacts,
 }
 
 

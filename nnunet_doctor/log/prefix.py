@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import NamedTuple
 
@@ -70,8 +69,6 @@ _ANY = re.compile("|".join(re.sub(r"\?P<\w+>", "?:", each.pattern) for each in (
 def strip_prefixes(line: str) -> Stripped:
     """Take away what stands in front of a line, and keep what it tells of the process and of time."""
     stream, stamped = "", False
-    if line.startswith('{"log":"'):
-        line = _of_docker(line)
     for _ in range(_MOST):
         if not _ANY.match(line):
             break
@@ -89,11 +86,3 @@ def strip_prefixes(line: str) -> Stripped:
                 break
             line = line[found.end() :]
     return Stripped(line, stream, stamped)
-
-
-def _of_docker(line: str) -> str:
-    """Return the line that a record of Docker's json-file driver holds."""
-    try:
-        return str(json.loads(line)["log"]).rstrip("\r\n")
-    except (ValueError, LookupError, TypeError):
-        return line

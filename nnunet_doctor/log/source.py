@@ -267,7 +267,21 @@ def _clean(data: bytes) -> bytes:
         data = _COLOURS.sub(b"", data)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r\n", b"\n").removesuffix(b"\r")
+    if data.startswith(_OF_DOCKER) or b"\n" + _OF_DOCKER in data:
+        data = b"\n".join(map(_of_docker, data.split(b"\n")))
     return data if data.isascii() else _as_utf8(data)
+
+
+_OF_DOCKER = b'{"log":"'
+"""Beginning of a record of Docker's json-file driver."""
+
+
+def _of_docker(record: bytes) -> bytes:
+    """Return the line that a record holds; what is no record stays."""
+    try:
+        return str(json.loads(record)["log"]).rstrip("\r\n").replace("\n", " ").encode("utf-8", "replace")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return record
 
 
 _BAR = re.compile(rb"(?:\d+%\|| \d+/(?:\d+|\?) \[\d\d:|\dit \[\d\d:).*\]\s*$|\d+%[^a-zA-Z]{0,20}$", re.DOTALL)

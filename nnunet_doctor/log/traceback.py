@@ -76,6 +76,8 @@ class _Open:
     message: list[str] = field(default_factory=list)
     line: int = 0
     is_notebook: bool = False
+    is_stamped: bool = False
+    expects_code: bool = False
     place: int | None = None
     """Where in the chain it goes; None for its end."""
 
@@ -160,13 +162,13 @@ class Tracebacks:
                 return self._number_of(stream)
             text = _GROUP.sub(r"\g<indent>", text)
         if "Traceback" in text and (header := _HEADER.search(text)):
-            return self._begin(number, stream, text, header)
+            return self._begin(number, stream, text, header, stamped=stamped)
         current = self._open.get(stream)
         if "above exception" in text and _LINK.match(text):
             return self._link(stream)
         frame = _FRAME.match(text) if 'File "' in text else None
         if current is None:
-            return self._outside(number, stream, text, frame)
+            return self._outside(number, stream, text, frame, stamped=stamped)
         if current.type:
             return self._in_message(current, number, stream, text, frame, stamped=stamped)
         return self._in_frames(current, number, stream, text, frame)
@@ -178,7 +180,7 @@ class Tracebacks:
 
     # --- the states of one stream ---
 
-    def _begin(self, number: int, stream: str, text: str, header: re.Match[str]) -> int:
+    def _begin(self, number: int, stream: str, text: str, header: re.Match[str], *, stamped: bool) -> int:
         current = self._open.get(stream)
         indent = len(text) - len(text.lstrip())
         if current is not None and not current.type and not current.frames and not current.is_notebook:
@@ -199,17 +201,23 @@ class Tracebacks:
         chain = chain or self._new_chain(stream)
         notebook = not header["colon"] and _NOTEBOOK_HEADER.match(text) is not None
         heading = self._heading(number, stream, text[: header.start()])
-        self._open[stream] = _Open(chain, number, indent, heading, place=place, is_notebook=notebook)
+        self._open[stream] = _Open(
+            chain, number, indent, heading, place=place, is_notebook=notebook, is_stamped=stamped
+        )
         return chain.number
 
     def _heading(self, number: int, stream: str, before: str) -> str:
         last, said = self._after.pop(stream, (0, ""))
         return said if said and number - last <= 3 else before.strip() if _HEADING.match(before.strip()) else ""
 
-    def _outside(self, number: int, stream: str, text: str, frame: re.Match[str] | None) -> int | None:
+    def _outside(
+        self, number: int, stream: str, text: str, frame: re.Match[str] | None, *, stamped: bool
+    ) -> int | None:
         if frame:  # the head of the log is cut off
             chain = self._linked_chain(stream)
-            self._open[stream] = opened = _Open(chain, number, max(0, len(frame["indent"]) - 2), "")
+            self._open[stream] = opened = _Open(
+                chain, number, max(0, len(frame["indent"]) - 2), "", is_stamped=stamped, expects_code=True
+            )
             opened.frames.append(_frame(frame))
             return chain.number
         if _HEADING.match(text):
@@ -218,7 +226,7 @@ class Tracebacks:
         found = _ORPHAN.match(text)
         if found:
             chain = self._linked_chain(stream)
-            self._open[stream] = opened = _Open(chain, number, 0, self._heading(number, stream, ""))
+            self._open[stream] = opened = _Open(chain, number, 0, self._heading(number, stream, ""), is_stamped=stamped)
             self._name(opened, number, found)
             return chain.number
         if text.strip() and stream in self._linking:
@@ -228,9 +236,10 @@ class Tracebacks:
     def _in_frames(
         self, current: _Open, number: int, stream: str, text: str, frame: re.Match[str] | None
     ) -> int | None:
+        expects_code, current.expects_code = current.expects_code, False
         if frame:
             current.frames.append(_frame(frame))
-            current.noise = 0
+            current.noise, current.expects_code = 0, True
             return current.chain.number
         if current.is_notebook and (found := _NOTEBOOK_FRAME.match(text)):
             current.frames.append(Frame(text.strip()[:200], int(found["line"] or found["number"]), ""))
@@ -242,6 +251,8 @@ class Tracebacks:
         found = _RAISED.match(text.lstrip())
         if found and _is_exception(found, named=bool(current.frames)):
             self._name(current, number, found)
+            return current.chain.number
+        if expects_code:  # its indentation was lost
             return current.chain.number
         current.noise += 1
         if current.noise > MOST_NOISE:
@@ -261,16 +272,16 @@ class Tracebacks:
             self._name(opened, number, found)
             return other.number
         said = len(current.message)
-        if (stamped and said > 0) or said > MOST_MESSAGE or _ENDS_MESSAGE.match(text):
+        if (stamped and not current.is_stamped) or said > MOST_MESSAGE or _ENDS_MESSAGE.match(text):
             self._close(stream)
-            return self._outside(number, stream, text, frame)
+            return self._outside(number, stream, text, frame, stamped=stamped)
         if _HEADING.match(text) and not _WRAPPER.search(text):
             self._close(stream)
-            return self._outside(number, stream, text, frame)
+            return self._outside(number, stream, text, frame, stamped=stamped)
         if said > 1 and not current.message[-1].strip() and (found := _ORPHAN.match(text)):
             # after an empty line, an exception of its own whose head is not there
             self._close(stream)
-            return self._outside(number, stream, text, frame)
+            return self._outside(number, stream, text, frame, stamped=stamped)
         current.message.append(text.rstrip()[:500])
         return current.chain.number
 

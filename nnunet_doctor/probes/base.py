@@ -12,7 +12,7 @@ from nnunet_doctor.request import Request
 if TYPE_CHECKING:
     from nnunet_doctor.facts import Observed
     from nnunet_doctor.probes.raw.record import Depth
-    from nnunet_doctor.probes.raw.survey import Progress
+    from nnunet_doctor.probes.raw.survey import Progress, Survey
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class RawLook:
         progress: Who hears of the progress.
         predict_input: Folder of images to predict, instead of a dataset.
         model: What they are for: the folder of a trained model, or a dataset by id, name or folder.
+        keep: Who gets the survey itself, with all that is known of each case.
     """
 
     depth: Depth | None = None
@@ -32,6 +33,7 @@ class RawLook:
     progress: Callable[[Progress], None] | None = None
     predict_input: str | None = None
     model: str | None = None
+    keep: Callable[[Survey], None] | None = None
 
 
 @dataclass(frozen=True)

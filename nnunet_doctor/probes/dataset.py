@@ -116,6 +116,8 @@ def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
         if not _is_surveyed(context, seen):
             return Notes()
         found = survey_dataset(str(seen["dataset.folder"]), raw.depth, means)
+        if raw.keep is not None:
+            raw.keep(found)
         return _survey_notes(found)
     if not Path(raw.predict_input).is_dir():
         raise NoSuchDatasetError(f"--predict-input {raw.predict_input} is not a folder")
@@ -126,6 +128,8 @@ def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
         raise NoSuchDatasetError(f"--model {raw.model}: there is no dataset.json of a trained model or of a dataset")
     found = survey_images(raw.predict_input, raw.depth or "default", known.description, means)
     model.compare(found, known)
+    if raw.keep is not None:
+        raw.keep(found)
     notes = _survey_notes(found)
     notes.see("command line", dataset__predict_input=raw.predict_input, dataset__model=raw.model)
     return notes

@@ -86,7 +86,7 @@ PROBES = {
     "trial": Probe("trial", ("trial",)),
 }
 
-_NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.notes}
+_NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.notes} | {"config": "configuration"}
 
 
 def noted_by(fact: str) -> str:
@@ -101,6 +101,8 @@ def _known(context: Context) -> Notes:
     for folder in ("raw", "preprocessed", "results"):
         variable = f"nnUNet_{folder}"
         notes.see(variable, **{f"paths__{folder}": context.environ.get(variable)})
+    # no look tells these: they are noted when findings are told from what is waived
+    notes.see("configuration", config__expired_waivers=None, config__unused_waivers=None)
     notes.values |= context.request.as_facts()
     notes.sources |= dict.fromkeys(FACTS.values(), "command line")
     return notes

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from nnunet_doctor import __version__
 from nnunet_doctor.check import INSTALLING, SEVERITIES, Fix, fill
-from nnunet_doctor.engine import Diagnosis, Finding
+from nnunet_doctor.engine import Diagnosis, Finding, Waived
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.plan import Plan
@@ -51,8 +51,16 @@ class FixRecord:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
+class WaivedRecord:
+    """Why a problem is lived with, and the last day on which that counts, as 2026-12-31; None for always."""
+
+    reason: str
+    until: str | None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
 class FindingRecord:
-    """A problem. ``explained_by`` is the id of the finding that is its cause."""
+    """A problem. ``explained_by`` is the id of the finding that is its cause; ``waived`` is set where it counts not."""
 
     id: str
     area: str
@@ -65,6 +73,7 @@ class FindingRecord:
     fixes: list[FixRecord]
     references: list[str]
     explained_by: str | None = None
+    waived: WaivedRecord | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -126,7 +135,11 @@ class MachineRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Report:
-    """One examination."""
+    """One examination.
+
+    ``waived`` holds what the configuration lives with, ``known`` the ids of which a baseline has said something already;
+    neither counts for the verdict.
+    """
 
     verdict: Literal["ok", "problems", "undecided"]
     findings: list[FindingRecord]
@@ -136,6 +149,8 @@ class Report:
     plan: PlanRecord
     machine: MachineRecord
     dataset: DatasetRecord | None = None
+    waived: list[FindingRecord] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
     doctor: str = __version__
     schema_version: int = 1
 
@@ -153,8 +168,19 @@ def build(
     ignored: Sequence[str],
     language: str,
     fail_on: str,
+    known: Sequence[str] = (),
 ) -> Report:
-    """Make the report of a diagnosis in one language."""
+    """Make the report of a diagnosis in one language.
+
+    Args:
+        facts: What was observed.
+        diagnosis: What is said of it.
+        plan: The settings that follow.
+        ignored: Ids of checks that were not asked.
+        language: en or zh.
+        fail_on: Least severity that makes a problem: error, warning or never.
+        known: Ids of which a baseline has said something already, and which the diagnosis leaves out.
+    """
     return Report(
         verdict=verdict(diagnosis, fail_on),
         findings=[finding_record(finding, facts, language) for finding in diagnosis.findings],
@@ -164,7 +190,15 @@ def build(
         plan=plan_record(plan),
         machine=machine(facts),
         dataset=dataset(facts),
+        waived=[waived_record(item, facts, language) for item in diagnosis.waived],
+        known=list(known),
     )
+
+
+def waived_record(waived: Waived, facts: Facts, language: str) -> FindingRecord:
+    """Put what is waived into words."""
+    waiver = waived.waiver
+    return replace(finding_record(waived.finding, facts, language), waived=WaivedRecord(waiver.reason, waiver.until))
 
 
 def verdict(diagnosis: Diagnosis, fail_on: str) -> Literal["ok", "problems", "undecided"]:
@@ -179,6 +213,8 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
     """Put a finding into words."""
     check = finding.check
     text = check.text[language]
+    if check.waivers and check.subjects:  # the words tell of those only that the finding is about
+        facts = facts.with_values({check.subjects: finding.details})
     return FindingRecord(
         id=check.id,
         area=check.area,
@@ -289,12 +325,14 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
         "unknown",
         "passed",
         "ignored",
+        "waived",
+        "known",
         "plan",
     )
     import json
 
     ordered = {key: getattr(report, key) for key in order}
-    if sum(len(finding.details) for finding in report.findings) <= FEW_DETAILS:
+    if sum(len(finding.details) for finding in (*report.findings, *report.waived)) <= FEW_DETAILS:
         with contextlib.suppress(ValueError):  # a path that is not UTF-8, or a number that JSON does not know
             text = json.dumps(ordered, indent=2, ensure_ascii=ascii_only, allow_nan=False, default=vars)
             text.encode("utf-8")

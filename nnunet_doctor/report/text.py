@@ -20,6 +20,7 @@ MARKS = {"error": ("FAIL", "bold red"), "warning": ("warn", "yellow"), "info": (
 INDENT = 6
 LABELLED = INDENT + 7
 MOST_DETAILS = 12
+MOST_WAIVED = 3
 PIPED_WIDTH = 100
 """Width where there is no terminal; commands are never broken anyway."""
 
@@ -56,6 +57,7 @@ def print_report(report: Report, console: Console, language: str, shell: str) ->
         if finding.explained_by is None:
             _print_finding(finding, report.findings, console, language, shell)
     _print_undecided(report, console, language)
+    _print_waived(report, console, language)
     print_plan(report, console, language)
     _print_summary(report, console, language)
 
@@ -145,6 +147,23 @@ def _print_undecided(report: Report, console: Console, language: str) -> None:
         _marked(console, "?", "magenta", say(language, "undecided", count=len(ids), reason=reason))
         print_block(console, ", ".join(ids), style="dim")
     if by_reason:
+        console.print()
+
+
+def _print_waived(report: Report, console: Console, language: str) -> None:
+    """List what is lived with, each with the reason, and name what a baseline has said already."""
+    for item in report.waived:
+        if item.waived is not None:
+            key = "waived_until" if item.waived.until else "waived_reason"
+            _marked(console, "ok", "dim", item.title, tail=f"  [{item.id}]")
+            print_block(console, say(language, key, reason=item.waived.reason, day=item.waived.until), style="dim")
+            if item.subjects:
+                shown = ", ".join(item.subjects[:MOST_WAIVED])
+                rest = len(item.subjects) - MOST_WAIVED
+                print_block(console, shown + (f" {say(language, 'also', count=rest)}" if rest > 0 else ""), style="dim")
+    if report.known:
+        print_block(console, say(language, "waived_known", ids=", ".join(report.known)), indent=0, style="dim")
+    if report.waived or report.known:
         console.print()
 
 

@@ -14,10 +14,8 @@ from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_block, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
 from nnunet_doctor.shell import command_line
+from nnunet_doctor.waivers import PROTECTING
 from nnunet_doctor.words import say
-
-PROTECTING = ("training-finished", "training-resumable")
-"""Checks that keep earlier trainings from being overwritten."""
 
 
 def arguments(dataset: str, request: Request, flags: Sequence[str], plan_args: Sequence[str]) -> list[str]:
@@ -122,6 +120,9 @@ def show(start: Start, language: str, out: IO[str]) -> None:
         warned = [finding.check.id for finding in plan.diagnosis.findings if finding.check.severity == "warning"]
         if warned:
             print_block(console, say(language, "run_wanted", ids=", ".join(warned)), indent=0)
+        if plan.diagnosis.waived:
+            ids = dict.fromkeys(item.finding.check.id for item in plan.diagnosis.waived)
+            print_block(console, say(language, "waived_in_run", ids=", ".join(ids)), indent=0)
         for item in plan.diagnosis.undecided:
             if item.check.severity == "error":
                 said = say(language, "run_undecided", id=item.check.id, because="; ".join(item.because))

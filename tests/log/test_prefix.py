@@ -40,7 +40,6 @@ ERROR = "RuntimeError: CUDA out of memory."
         (f" 17%|#    | 1/6 [00:05<00:26,  5.24s/it]{ERROR}", ""),
         (f"2026-11-22T06:31:52Z stdout F [rank0]: {ERROR}", "rank0"),
         (f"0: [rank0]: 2026-11-22 06:31:52.78: {ERROR}", "0/rank0"),
-        ('{"log":"' + ERROR + '\\n","stream":"stderr","time":"2026-11-22T06:31:52Z"}', ""),
     ],
 )
 def test_prefixes_are_taken_away(line: str, stream: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -74,6 +75,17 @@ def test_colours_and_nul_bytes_are_taken_out() -> None:
     data = b"\x1b[31mRuntimeError\x1b[0m: \x1b]0;title\x07x\n\0\0\0Killed\n"
 
     assert lines_of(data) == [(1, "RuntimeError: x"), (2, "Killed")]
+
+
+def test_records_of_docker_are_lines() -> None:
+    """The files of Docker's json-file driver hold each line as JSON; what is none stays as it is."""
+    record = json.dumps({"log": 'KeyError: "\\x"\n', "stream": "stderr", "time": "2026"}, separators=(",", ":"))
+
+    assert lines_of(f'before\n{record}\n{{"log":"cut'.encode()) == [
+        (1, "before"),
+        (2, 'KeyError: "\\x"'),
+        (3, '{"log":"cut'),
+    ]
 
 
 def test_of_a_progress_bar_the_last_state_is_kept() -> None:

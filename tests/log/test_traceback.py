@@ -247,3 +247,20 @@ def test_recursion_is_one_traceback() -> None:
     text = ONE.replace("    train()\n", "    train()\n  [Previous line repeated 995 more times]\n")
 
     assert told(text) == [[("KeyError", "'x'", 8)]]
+
+
+def test_indentation_that_was_lost_costs_nothing() -> None:
+    """Pasted text without the blanks in front of its lines is still a traceback, code included."""
+    text = "\n".join(line.lstrip() for line in ONE.splitlines() if "^" not in line)
+    _, belongs = read(text)
+
+    assert (told(text), belongs) == ([[("KeyError", "'x'", 6)]], [1] * 6)
+
+
+def test_a_message_of_many_lines_under_stamps() -> None:
+    """Where every line has a stamp of Kubernetes, a stamp ends no message; where none has, one of nnU-Net does."""
+    long = [*ONE.splitlines(), "second line of the message", "third line"]
+    _, stamped = read("\n".join(f"2026-11-22T06:31:52.123456789Z stderr F {line}" for line in long))
+    _, plain = read("\n".join([*long[:8], "2026-11-22 06:31:52.78: Epoch 3", long[8]]))
+
+    assert (stamped, plain) == ([1] * 9, [1] * 8 + [None, None])

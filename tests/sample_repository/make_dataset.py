@@ -19,7 +19,7 @@ def nifti(voxels: list[int], code: int, letter: str, origin: float = 0) -> bytes
         (70, "2h", [code, 8 * struct.calcsize(letter)]),
         (76, "8f", [1, 1, 1, 1, 0, 0, 0, 0]),
         (108, "3f", [352, 1, 0]),
-        (252, "2h", [1, 1]),
+        (252, "2h", [0, 1]),
         (280, "12f", [1, 0, 0, origin, 0, 1, 0, 0, 0, 0, 1, 0]),
         (344, "4s", [b"n+1\0"]),
     ):

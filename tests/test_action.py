@@ -1,0 +1,261 @@
+"""The ways into a pipeline, run as their runners run them: GitHub's action, pre-commit, and the snippets of the documentation."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from made_up import clean_environ
+
+ROOT = Path(__file__).resolve().parents[1]
+ACTION = ROOT / ".github" / "actions" / "preflight"
+SAMPLE = ROOT / "tests" / "sample_repository"
+BASH = shutil.which("bash") or "bash"
+LABEL = "Dataset099_Sample/labelsTr/sample_002.nii.gz"
+
+pytestmark = pytest.mark.skipif(
+    os.name == "nt", reason="which bash is found on Windows differs from machine to machine"
+)
+
+
+def read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@dataclass
+class Runner:
+    """What GitHub's runner gives to a step: a workspace, a folder for scratch files, and files for what a step says.
+
+    ``said`` holds the standard output of each step, ``complaints`` the standard error of the last one, and ``uploads``
+    what an action of others was given.
+    """
+
+    workspace: Path
+    temp: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    uploads: list[dict[str, str]] = field(default_factory=list)
+    complaints: str = ""
+
+    def __post_init__(self) -> None:
+        self.temp.mkdir(parents=True, exist_ok=True)
+        self.environ = {
+            **clean_environ(),
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "GITHUB_WORKFLOW_REF": "someone/sample/.github/workflows/preflight.yml@refs/heads/main",
+            "GITHUB_ACTION_PATH": str(ACTION),
+            "RUNNER_TEMP": str(self.temp),
+            **self.environ,
+        }
+
+    def file(self, name: str) -> Path:
+        return self.temp / name
+
+    def run(self, script: str, environ: dict[str, str], options: str = "-eo pipefail") -> int:
+        """Run a step as the runner does, and take over what it writes to GITHUB_ENV."""
+        files = {name: self.file(name) for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for path in files.values():
+            path.touch()
+        self.file("step.sh").write_text(script, encoding="utf-8")
+        done = subprocess.run(
+            [BASH, "--noprofile", "--norc", *options.split(), str(self.file("step.sh"))],
+            cwd=self.workspace,
+            env={**self.environ, **{name: str(path) for name, path in files.items()}, **environ},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        self.said.append(done.stdout)
+        self.complaints = done.stderr
+        self.environ |= said_in(files["GITHUB_ENV"])
+        return done.returncode
+
+    def act(self, **given: str) -> int:
+        """Run the steps of the action with inputs; return the exit code of the step that failed, or 0."""
+        action = read_yaml(ACTION / "action.yml")
+        inputs = {name: given.get(name.replace("-", "_"), item["default"]) for name, item in action["inputs"].items()}
+        self.file("GITHUB_OUTPUT").unlink(missing_ok=True)
+        code = 0
+        for step in action["runs"]["steps"]:
+            outputs = said_in(self.file("GITHUB_OUTPUT"))
+            known = {f"inputs.{name}": value for name, value in inputs.items()}
+            known |= {f"steps.check.outputs.{name}": value for name, value in outputs.items()}
+            if "uses" in step:
+                assert step["if"] == "${{ !cancelled() && steps.check.outputs.sarif != '' }}"
+                if outputs.get("sarif"):
+                    self.uploads.append({name: resolved(text, known) for name, text in step["with"].items()})
+            elif code == 0:
+                assert step["shell"] == "bash"
+                code = self.run(
+                    step["run"], {name: resolved(text, known) for name, text in step.get("env", {}).items()}
+                )
+        return code
+
+    @property
+    def annotations(self) -> set[tuple[str, str, str]]:
+        """Severity, file and id of each annotation of the last step."""
+        return set(
+            re.findall(r"^::(error|warning|notice) file=([^,]+),line=1,title=([a-z-]+)%3A", self.said[-1], re.MULTILINE)
+        )
+
+
+def resolved(text: str, known: dict[str, str]) -> str:
+    """Put values into ``${{ ... }}``; a value that nobody gave is empty, as it is for the runner."""
+    return re.sub(r"\$\{\{ *(.+?) *\}\}", lambda found: known.get(found[1], ""), text)
+
+
+def said_in(path: Path) -> dict[str, str]:
+    """Read a file of NAME=value and NAME<<END ... END."""
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    long = {name: value for name, _, value in re.findall(r"^([^=\n]+?)<<(.+)\n((?:.|\n)*?)\n\2$", text, re.MULTILINE)}
+    return dict(re.findall(r"^([\w-]+)=(.*)$", text, re.MULTILINE)) | long
+
+
+def here_first() -> dict[str, str]:
+    """The PATH on which ``python`` is the one that runs the tests."""
+    return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the environment that the action's first step makes from this checkout, without a package index."""
+    temp = tmp_path_factory.mktemp("runner")
+    # packages of this environment are at hand behind those of the new one, where PYTHONPATH would lay them before
+    (temp / "sitecustomize.py").write_text(f"import sys\nsys.path += {sys.path!r}\n", encoding="utf-8")
+    without_index = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
+    runner = Runner(temp, temp, {**here_first(), "PYTHONPATH": str(temp), **without_index})
+    step = read_yaml(ACTION / "action.yml")["runs"]["steps"][0]
+    code = runner.run(step["run"], {"VERSION": ""})
+
+    assert (code, runner.said) == (0, ["nnunet-doctor 0.1.0\n"]), runner.complaints
+    return Path(runner.environ["NNUNET_DOCTOR_BIN"])
+
+
+@pytest.fixture
+def runner(tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """A runner with the sample repository checked out, its dataset fetched, and the doctor installed."""
+    workspace = tmp_path / "work space"
+    shutil.copytree(SAMPLE, workspace)
+    doctor = {"NNUNET_DOCTOR_BIN": str(installed), "PYTHONPATH": str(installed.parents[1])}
+    runner = Runner(workspace, tmp_path / "temp", {**here_first(), **doctor, "XDG_CACHE_HOME": str(tmp_path / "cache")})
+    monkeypatch.setattr(Runner, "run", without_installing(Runner.run))
+    (fetch,) = [step for step in workflow_steps(workspace) if "run" in step]
+    assert runner.run(fetch["run"], {}) == 0
+    return runner
+
+
+def without_installing(run: Any) -> Any:
+    """Leave out the installation, which the fixture ``installed`` has run."""
+
+    def wrapped(self: Runner, script: str, environ: dict[str, str], options: str = "-eo pipefail") -> int:
+        return 0 if "-m venv" in script else run(self, script, environ, options)
+
+    return wrapped
+
+
+def workflow_steps(workspace: Path) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = read_yaml(workspace / ".github" / "workflows" / "preflight.yml")["jobs"]["dataset"][
+        "steps"
+    ]
+    return steps
+
+
+def given_by_workflow(workspace: Path) -> dict[str, str]:
+    """Inputs that the sample's workflow gives to the action."""
+    (step,) = [step for step in workflow_steps(workspace) if "actions/preflight" in step.get("uses", "")]
+    inputs: dict[str, str] = step["with"]
+    return inputs
+
+
+def test_a_broken_dataset_fails_with_annotations_at_its_files(runner: Runner) -> None:
+    """The workflow's step fails; each finding is shown at the file that it is about, and uploaded."""
+    code = runner.act(**given_by_workflow(runner.workspace))
+    sarif = json.loads((runner.workspace / "nnunet-doctor.sarif").read_text(encoding="utf-8"))
+    files = {
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in sarif["runs"][0]["results"]
+    }
+
+    assert code == 1
+    assert runner.annotations == {
+        ("error", "Dataset099_Sample/dataset.json", "num-training"),
+        ("warning", LABEL, "origin-mismatch"),
+        ("notice", "Dataset099_Sample/labelsTr/sample_001.nii.gz", "label-float"),
+    }
+    assert files == {file for _, file, _ in runner.annotations}
+    assert runner.uploads == [{"sarif_file": "nnunet-doctor.sarif", "category": "nnunet-doctor"}]
+    assert said_in(runner.file("GITHUB_OUTPUT"))["exit-code"] == "1"
+    assert "num-training" in runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8")
+
+
+def test_a_mended_dataset_passes(runner: Runner) -> None:
+    """After ``fix --apply`` the step passes, and only what a person has to decide is still annotated."""
+    fixed = runner.run('"$NNUNET_DOCTOR_BIN/nnunet-doctor" fix ./Dataset099_Sample --apply', {})
+    code = runner.act(**given_by_workflow(runner.workspace))
+
+    assert (fixed, code) == (0, 0)
+    assert runner.annotations == {("warning", LABEL, "origin-mismatch")}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"arguments": "--select dataset --ignore num-training"}, 0),
+        ({"arguments": "--select dataset --ignore num-training", "fail_on": "warning"}, 1),
+        ({"arguments": "--select 'dataset'\n--ignore num-training,origin-mismatch\n", "fail_on": "warning"}, 0),
+        ({"arguments": "--select dataset", "fail_on": "never"}, 0),
+    ],
+    ids=["the error is ignored", "warnings fail", "all is ignored", "nothing fails"],
+)
+def test_severity_decides(runner: Runner, given: dict[str, str], code: int) -> None:
+    """What is ignored does not fail the step, and fail-on sets the bar."""
+    assert runner.act(dataset="Dataset099_Sample", **given) == code
+
+
+def test_wrong_use_is_told_and_nothing_uploaded(runner: Runner) -> None:
+    """A dataset that does not exist is no finding: the step fails with code 2 and an annotation."""
+    code = runner.act(dataset="Dataset098_Lost", arguments="--select dataset")
+
+    assert (code, runner.uploads) == (2, [])
+    assert runner.said[-1].startswith("::error title=nnunet-doctor::")
+
+
+@pytest.mark.parametrize("name", ["dataset", "arguments", "python", "version", "fail_on", "sarif", "lang"])
+@pytest.mark.parametrize(
+    "text", ["$(touch broken)", "'; touch broken; '", '"; touch broken; "', "--help`touch broken`"]
+)
+def test_inputs_are_never_run(runner: Runner, name: str, text: str) -> None:
+    """What an input says stays a word, whatever it looks like."""
+    given = {"dataset": "Dataset099_Sample", "arguments": "--select dataset", name: text}
+    runner.act(**given)
+
+    assert not (runner.workspace / "broken").exists()
+
+
+def test_a_version_is_a_release(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input 'version' takes no options of pip and no address."""
+    monkeypatch.undo()
+    step = read_yaml(ACTION / "action.yml")["runs"]["steps"][0]
+    codes = [runner.run(step["run"], {"VERSION": text}) for text in ("--index-url=x", "git+file:///x", "0.1; true")]
+
+    assert codes == [2, 2, 2]
+
+
+def test_scripts_hold_no_expressions() -> None:
+    """The runner pastes ``${{ }}`` into a script before a shell sees it, so that no script may have one."""
+    action = read_yaml(ACTION / "action.yml")
+
+    assert [step["name"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")] == []
+    assert all(item["description"] for item in action["inputs"].values())
+    assert re.fullmatch(r"github/codeql-action/upload-sarif@v\d+", action["runs"]["steps"][-1]["uses"])

@@ -13,6 +13,8 @@ from nnunet_doctor.errors import UserError
 MOST_BYTES = 256 * 1024**2
 """A report about ten thousand damaged files has some 10 MB."""
 
+_HOW = "write it with 'nnunet-doctor check --report FILE.json'"
+
 
 class Baseline(NamedTuple):
     """What an earlier report said.
@@ -39,13 +41,11 @@ def read_baseline(path: Path) -> Baseline:
     except OSError as error:
         raise UserError(f"--baseline {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
-        raise UserError(f"--baseline {path} is not JSON; write it with 'nnunet-doctor check --report FILE.json'") from None
+        raise UserError(f"--baseline {path} is not JSON; {_HOW}") from None
     try:
         return _baseline(document)
     except (TypeError, KeyError, AttributeError):
-        raise UserError(
-            f"--baseline {path} is not a report; write it with 'nnunet-doctor check --report FILE.json'"
-        ) from None
+        raise UserError(f"--baseline {path} is not a report; {_HOW}") from None
 
 
 def _baseline(document: Any) -> Baseline:

@@ -15,12 +15,18 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from nnunet_doctor import __version__
 from nnunet_doctor.errors import UserError
+from nnunet_doctor.options import make_configurable, settle
 from nnunet_doctor.request import DEVICES, Request
 
 if TYPE_CHECKING:
+    from nnunet_doctor.check import Check
+    from nnunet_doctor.engine import Diagnosis
     from nnunet_doctor.facts import Facts
     from nnunet_doctor.probes.base import Context, RawLook
+    from nnunet_doctor.probes.raw.cases import Cases
+    from nnunet_doctor.probes.raw.survey import Survey
     from nnunet_doctor.report.record import Report
+    from nnunet_doctor.waivers import Waiver
 
 WRONG_USE = 2
 INTERRUPTED = 130
@@ -69,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         options = _parser().parse_args(argv)
+        settle(options, os.environ, Path.cwd())
         code = options.command(options)
         sys.stdout.flush()
     except UserError as error:
@@ -140,6 +147,11 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument(
         "name", metavar="NAME", choices=("report", "diagnosis", "facts"), help="report, diagnosis or facts"
     )
+    configured = _add(commands, "config", _config, "show every option as it counts here, and where it comes from")
+    configured.add_argument("--format", choices=("text", "json"), default="text")
+    _common(configured)
+    for command in commands.choices.values():
+        make_configurable(command)
     return parser
 
 
@@ -243,7 +255,7 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("text", "json", "sarif", "junit", "github", "markdown"),
+        choices=("text", "json", "sarif", "junit", "github", "markdown", "html"),
         default="text",
         help="form of the report on standard output",
     )
@@ -253,7 +265,11 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         default=[],
-        help="write the report there too, as the suffix says: .txt, .json, .sarif, .xml (JUnit), .md, .svg; repeatable",
+        help="write the report there too, as the suffix says; repeatable: "
+        ".txt, .json, .sarif, .xml (JUnit), .md, .html, .svg",
+    )
+    parser.add_argument(
+        "--baseline", metavar="FILE", type=Path, help="report of an earlier check (JSON): tell only what is new since"
     )
     parser.add_argument(
         "--fail-on",
@@ -408,16 +424,22 @@ def _context(options: argparse.Namespace, request: Request, raw: RawLook | None 
 
 
 def _start_looking(
-    options: argparse.Namespace, request: Request, asked: Collection[str] | None = None
+    options: argparse.Namespace,
+    request: Request,
+    asked: Collection[str] | None = None,
+    keep: Callable[[Survey], None] | None = None,
 ) -> Callable[[], Facts]:
-    """Start to look at everything, or at the facts that are asked; the returned call waits for the facts."""
+    """Start to look at everything, or at the facts that are asked; the returned call waits for the facts.
+
+    ``keep`` gets the survey of a raw dataset.
+    """
     import dataclasses
 
     from nnunet_doctor.probes.look import start_looking
     from nnunet_doctor.report.progress import SurveyProgress
 
     progress = SurveyProgress(sys.stderr, lambda: _language(options))
-    context = _context(options, request, dataclasses.replace(_raw_look(options), progress=progress))
+    context = _context(options, request, dataclasses.replace(_raw_look(options), progress=progress, keep=keep))
     wait = start_looking(context, asked)
 
     def facts() -> Facts:
@@ -451,19 +473,24 @@ def _check(options: argparse.Namespace) -> int:
     request = Request(**given)
     select, ignore = _words(options.select), _words(options.ignore)
     # a look at everything takes longer than all that follows, and begins before it is loaded
-    wait = None if options.facts or select or ignore else _start_looking(options, request)
+    surveys: list[Survey] = []
+    keep = surveys.append if _shows_cases(options) else None
+    wait = None if options.facts or select or ignore else _start_looking(options, request, keep=keep)
     from nnunet_doctor import examination
     from nnunet_doctor.report import record
 
     language = _language(options)
+    baseline = _baseline(options.baseline)
     checks, ignored = examination.choose_checks(options.checks, select, ignore)
+    checks, expired = _with_configuration(options, checks, ignored)
     if not options.facts and wait is None:
-        wait = _start_looking(options, request, examination.asked_by(checks))
+        wait = _start_looking(options, request, examination.asked_by(checks), keep)
     facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
-    result = examination.conclude(facts, checks, trust_packs=options.trust_packs)
-    report = record.build(facts, result.diagnosis, result.plan, ignored, language, options.fail_on)
+    result = examination.conclude(facts, checks, trust_packs=options.trust_packs, expired=expired)
+    diagnosis, known = baseline(result.diagnosis)
+    report = record.build(result.facts, diagnosis, result.plan, ignored, language, options.fail_on, known)
     shell = record.shell_of(facts)
-    told = _teller(report, facts, language, options.fail_on)
+    told = _teller(report, facts, language, options.fail_on, surveys)
     for path in options.report:
         _write(path, told(path.suffix))
     try:
@@ -485,6 +512,32 @@ def _check(options: argparse.Namespace) -> int:
     return report.exit_code(options.fail_on)
 
 
+def _with_configuration(
+    options: argparse.Namespace, checks: Sequence[Check], others: Collection[str] = (), *, starts: bool = False
+) -> tuple[tuple[Check, ...], tuple[Waiver, ...]]:
+    """Give checks the severities and waivers of the configuration; return those with waivers that have expired."""
+    config = options.config
+    if not config.severities and not config.waivers:
+        return tuple(checks), ()
+    from datetime import datetime
+
+    from nnunet_doctor.config import applied
+
+    known = {*others, *(check.id for check in checks)}
+    return applied(config, checks, known, datetime.now().astimezone().date().isoformat(), starts=starts)
+
+
+def _baseline(path: Path | None) -> Callable[[Diagnosis], tuple[Diagnosis, list[str]]]:
+    """Return what tells the new from what an earlier report said; the report is read at once."""
+    if path is None:
+        return lambda diagnosis: (diagnosis, [])
+    from functools import partial
+
+    from nnunet_doctor.baseline import read_baseline, without_known
+
+    return partial(without_known, baseline=read_baseline(path))
+
+
 def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
     """Tell a wrong --report before anything is looked at."""
     if paths:
@@ -496,8 +549,24 @@ def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
                 raise UserError(f"--report {path}: the suffix tells the form of the report, and is one of {suffixes}")
 
 
-def _teller(report: Report, facts: Facts, language: str, fail_on: str) -> Callable[[str], str]:
+def _shows_cases(options: argparse.Namespace) -> bool:
+    """Say whether one of the forms that are asked for shows single cases."""
+    return options.format == "html" or any(path.suffix.lower() in (".html", ".htm") for path in options.report)
+
+
+def _teller(
+    report: Report, facts: Facts, language: str, fail_on: str, surveys: Sequence[Survey]
+) -> Callable[[str], str]:
     """Return a call that tells a report in a form, which is named or told by the suffix of a file."""
+    gathered: list[Cases] = []
+
+    def cases(folder: str) -> Cases:
+        from nnunet_doctor.probes.raw.cases import gather
+        from nnunet_doctor.report.forms.html import named_files
+
+        if not gathered:
+            gathered.append(gather(folder, surveys[0], named_files(report)))
+        return gathered[0]
 
     def told(form: str) -> str:
         from nnunet_doctor.report.forms import form_of, render
@@ -508,7 +577,9 @@ def _teller(report: Report, facts: Facts, language: str, fail_on: str) -> Callab
         known = (facts["dataset.predict_input"], facts["dataset.folder"])
         folder = next((item for item in known if isinstance(item, str)), None)
         places = places_of(os.environ, Path.cwd(), folder)
-        return render(form_of(form) or form, report, Manner(language, shell_of(facts), places, fail_on))
+        name = form_of(form) or form
+        known_cases = cases(folder) if name == "html" and surveys and folder is not None else None
+        return render(name, report, Manner(language, shell_of(facts), places, fail_on, known_cases))
 
     return told
 
@@ -543,7 +614,7 @@ def _run(options: argparse.Namespace) -> int:
     from nnunet_doctor.run.session import Wishes, run
     from nnunet_doctor.when import nearest
 
-    checks = examination.load_checks(options.checks)
+    checks, _ = _with_configuration(options, examination.load_checks(options.checks), starts=True)
     for id in options.force:
         ids = {check.id for check in checks}
         if id not in ids:
@@ -713,4 +784,19 @@ def _schema(options: argparse.Namespace) -> int:
 
     schemas = {"report": record.schema, "diagnosis": diagnosis.schema, "facts": exchange.schema}
     _print_json(json.dumps(schemas[options.name](), indent=2))
+    return 0
+
+
+def _config(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination
+    from nnunet_doctor.options import rows
+    from nnunet_doctor.report import configuration
+
+    _with_configuration(options, examination.load_checks(options.checks))
+    commands = next(action.choices for action in _parser()._actions if isinstance(action.choices, dict))  # noqa: SLF001
+    shown = rows([commands["check"], commands["run"]], options.config, os.environ)
+    if options.format == "json":
+        _print_json(configuration.to_json(options.config, shown, os.environ, ascii_only=not _speaks_utf8()))
+    else:
+        configuration.print_configuration(options.config, shown, os.environ, _language(options), sys.stdout)
     return 0

@@ -27,6 +27,9 @@ DATASET, NAME = "999", "Dataset999_DoctorDemo"
 TRAINERS = {"cpu": "nnUNetTrainer_1epoch", "mps": "nnUNetTrainer_1epoch", "cuda": "nnUNetTrainer_5epochs"}
 """nnU-Net's own short trainers: one epoch on two slow cores takes as long as five on a GPU."""
 
+EXPORTS = {"nnUNet_def_n_proc": "1"}
+"""Processes of the final validation: two cases are exported sooner than a second process has started."""
+
 NOT_OF_DEMO = ("not-preprocessed", "paths-missing")
 """What the demo itself is about to do."""
 
@@ -49,7 +52,8 @@ def demo(context: Context, checks: Sequence[Check], folder: Path | None, languag
     base = _working_folder(folder)
     tell("demo_folder", path=base)
     folders = _three_folders(base)
-    environ = {**context.environ, **folders}
+    variables = {**EXPORTS, **{name: context.environ[name] for name in EXPORTS if name in context.environ}, **folders}
+    environ = {**context.environ, **variables}
 
     tell("demo_data")
     log = base / "make_dataset.log"
@@ -82,7 +86,7 @@ def demo(context: Context, checks: Sequence[Check], folder: Path | None, languag
     request = dataclasses.replace(request, trainer=TRAINERS.get(str(device), TRAINERS["cpu"]))
     tell("demo_train", device=device, trainer=request.trainer)
     ready = conclude(look_at(dataclasses.replace(context, request=request)), checks)
-    start = prepare(ready, request, [], [], folders)
+    start = prepare(ready, request, [], [], variables)
     show(start, language, out)
     out.flush()
     if start.blocked_by:

@@ -1,8 +1,8 @@
 """Waivers: problems that a user knows of and lives with, for a reason and, perhaps, until a day. Pure.
 
-What a waiver covers is still looked for and still listed, with its reason; it counts for no verdict, no exit code and no
-setting of a plan. A waiver names one id, never an area or a pattern of ids, so that it covers nothing that its writer
-has not seen. It does not reach the checks that keep earlier trainings from being overwritten when a training is
+What a waiver covers is still looked for and still listed, with its reason; it counts for no verdict, no exit code and
+no setting of a plan. A waiver names one id, never an area or a pattern of ids, so that it covers nothing that its
+writer has not seen. It does not reach the checks that keep earlier trainings from being overwritten when a training is
 started: what stands in a file for months is not the user's word for this start, which ``--c`` and ``--overwrite`` are.
 """
 
@@ -71,9 +71,7 @@ def on_checks(checks: Sequence[Check], waivers: Sequence[Waiver], *, starts: boo
     for waiver in waivers:
         if not (starts and waiver.id in PROTECTING):
             by_id.setdefault(waiver.id, []).append(waiver)
-    return tuple(
-        check._replace(waivers=tuple(by_id[check.id])) if check.id in by_id else check for check in checks
-    )
+    return tuple(check._replace(waivers=tuple(by_id[check.id])) if check.id in by_id else check for check in checks)
 
 
 def unused(checks: Sequence[Check], diagnosis: Diagnosis, facts: Facts) -> tuple[Detail, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 import yaml
 from made_up import clean_environ
+
+from nnunet_doctor import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTION = ROOT / ".github" / "actions" / "preflight"
@@ -225,21 +228,18 @@ def test_severity_decides(runner: Runner, given: dict[str, str], code: int) -> N
 
 def test_wrong_use_is_told_and_nothing_uploaded(runner: Runner) -> None:
     """A dataset that does not exist is no finding: the step fails with code 2 and an annotation."""
-    code = runner.act(dataset="Dataset098_Lost", arguments="--select dataset")
+    code = runner.act(dataset="./Dataset098_Lost", arguments="--select dataset")
 
     assert (code, runner.uploads) == (2, [])
     assert runner.said[-1].startswith("::error title=nnunet-doctor::")
 
 
-@pytest.mark.parametrize("name", ["dataset", "arguments", "python", "version", "fail_on", "sarif", "lang"])
-@pytest.mark.parametrize(
-    "text", ["$(touch broken)", "'; touch broken; '", '"; touch broken; "', "--help`touch broken`"]
-)
-def test_inputs_are_never_run(runner: Runner, name: str, text: str) -> None:
+def test_inputs_are_never_run(runner: Runner) -> None:
     """What an input says stays a word, whatever it looks like."""
-    given = {"dataset": "Dataset099_Sample", "arguments": "--select dataset", name: text}
-    runner.act(**given)
+    text = "$(touch broken)`touch broken`'; touch broken; '\"; touch broken; \"\n touch broken\n"
+    code = runner.act(dataset=text, arguments=text, python=text, fail_on=text, sarif=text, lang=text)
 
+    assert (code, "there is no --fail-on" in runner.complaints) == (2, True)
     assert not (runner.workspace / "broken").exists()
 
 
@@ -247,9 +247,12 @@ def test_a_version_is_a_release(runner: Runner, monkeypatch: pytest.MonkeyPatch)
     """The input 'version' takes no options of pip and no address."""
     monkeypatch.undo()
     step = read_yaml(ACTION / "action.yml")["runs"]["steps"][0]
-    codes = [runner.run(step["run"], {"VERSION": text}) for text in ("--index-url=x", "git+file:///x", "0.1; true")]
+    codes = [
+        runner.run(step["run"], {"VERSION": text})
+        for text in ("--index-url=x", "git+file:///x", "0.1; true", "$(true)")
+    ]
 
-    assert codes == [2, 2, 2]
+    assert codes == [2, 2, 2, 2]
 
 
 def test_scripts_hold_no_expressions() -> None:
@@ -259,3 +262,122 @@ def test_scripts_hold_no_expressions() -> None:
     assert [step["name"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")] == []
     assert all(item["description"] for item in action["inputs"].values())
     assert re.fullmatch(r"github/codeql-action/upload-sarif@v\d+", action["runs"]["steps"][-1]["uses"])
+
+
+HOOK_KEYS = {
+    "id", "name", "entry", "language", "alias", "files", "exclude", "types", "types_or", "exclude_types", "always_run",
+    "fail_fast", "verbose", "pass_filenames", "require_serial", "description", "language_version",
+    "minimum_pre_commit_version", "args", "stages", "additional_dependencies",
+}  # fmt: skip
+"""Keys of a hook as pre-commit documents them."""
+
+
+def test_hooks_of_pre_commit() -> None:
+    """Each hook has what pre-commit asks for, nothing that it does not know, and a command that the doctor has."""
+    hooks = read_yaml(ROOT / ".pre-commit-hooks.yaml")
+
+    assert [hook["id"] for hook in hooks] == ["nnunet-doctor", "nnunet-doctor-checks"]
+    for hook in hooks:
+        assert set(hook) <= HOOK_KEYS
+        assert {"id", "name", "entry", "language"} <= set(hook)
+        assert hook["language"] == "python"
+        assert commands_in(f"{hook['entry']} ./somewhere")
+
+
+@pytest.mark.parametrize(
+    ("path", "runs"),
+    [
+        ("Dataset010_Colon/dataset.json", True),
+        ("data/Dataset010_Colon/imagesTr/colon_001_0000.nii.gz", True),
+        ("Dataset010_Colon/labelsTr/colon_001.nii.gz", True),
+        ("README.md", False),
+        ("results/dataset.json.bak", False),
+    ],
+)
+def test_hook_runs_for_files_of_datasets(path: str, runs: bool) -> None:
+    """A commit that touches no dataset is not held up."""
+    hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
+
+    assert (re.search(hook["files"], path) is not None) == runs
+
+
+def test_hook_stops_a_commit_of_a_broken_dataset(runner: Runner) -> None:
+    """The hook's command, as pre-commit runs it with its arguments, fails before the mending and passes after it."""
+    hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
+    command = f'"$NNUNET_DOCTOR_BIN"/{hook["entry"]} ./Dataset099_Sample'
+    broken = runner.run(command, {})
+    runner.run('"$NNUNET_DOCTOR_BIN/nnunet-doctor" fix ./Dataset099_Sample --apply', {})
+
+    assert (broken, runner.run(command, {})) == (1, 0)
+
+
+def commands_in(script: str) -> list[list[str]]:
+    """Return the command lines of the doctor in a script, each of which its own parser has understood."""
+    found = []
+    for line in script.replace("\\\n", " ").splitlines():
+        at = re.search(r"(?<![\w/-])nnunet-doctor (?=[a-z-])", line)
+        if at and not line.lstrip().startswith(("#", "pip ", "RUN ")):
+            words = shlex.split(re.split(r" (?:2?>|\||&&)", line[at.end() :])[0])
+            cli._parser().parse_args(words)
+            found.append(words)
+    return found
+
+
+def snippets(language: str) -> list[str]:
+    """Return the blocks of a language in the page about pipelines."""
+    page = (ROOT / ".docs" / "pages" / "pipeline.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def test_snippets_for_shells_are_scripts(tmp_path: Path) -> None:
+    """Every shell snippet of the page is one that bash understands, with command lines that the doctor understands."""
+    scripts = snippets("bash")
+    for script in scripts:
+        (tmp_path / "script.sh").write_text(script, encoding="utf-8")
+        done = subprocess.run(
+            [BASH, "-n", str(tmp_path / "script.sh")], capture_output=True, encoding="utf-8", check=False
+        )
+        assert (done.returncode, done.stderr) == (0, ""), script
+        assert commands_in(script), script
+
+    assert len(scripts) == 4
+
+
+def test_snippets_for_pipelines_are_yaml() -> None:
+    """The workflow, the hook and GitLab's job are YAML that names what is there."""
+    workflow, hooks, job = (yaml.safe_load(text) for text in snippets("yaml"))
+    (step,) = [step for step in workflow["jobs"]["dataset"]["steps"] if "preflight" in step["uses"]]
+    inputs = read_yaml(ACTION / "action.yml")["inputs"]
+
+    assert set(step["with"]) <= set(inputs)
+    assert commands_in(f"nnunet-doctor check {step['with']['arguments']}")
+    assert hooks["repos"][0]["hooks"][0]["id"] == read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]["id"]
+    assert commands_in("\n".join(job["preflight"]["script"]))
+    assert job["preflight"]["artifacts"]["reports"]["junit"] in job["preflight"]["script"][1]
+
+
+@pytest.mark.parametrize(("code", "healthy"), [(0, True), (1, False), (2, False), (3, True)])
+def test_container_is_unhealthy_with_a_problem_only(tmp_path: Path, code: int, healthy: bool) -> None:
+    """What could not be decided makes no container unhealthy, and no code but 0 and 1 reaches Docker."""
+    (dockerfile,) = snippets("dockerfile")
+    assert commands_in(dockerfile)
+    command = dockerfile.split("CMD ", 1)[1]
+    said = Runner(tmp_path, tmp_path).run(f"nnunet-doctor() {{ return {code}; }}\n{command}", {}, "-u")
+
+    assert said == (0 if healthy else 1)
+
+
+@pytest.mark.parametrize(("code", "drained"), [(0, False), (1, True), (3, False)])
+def test_node_is_drained_with_a_problem_only(tmp_path: Path, code: int, drained: bool) -> None:
+    """The prolog of a node fails with a problem, and not with what could not be decided."""
+    prolog = snippets("bash")[2]
+    said = Runner(tmp_path, tmp_path).run(f"nnunet-doctor() {{ return {code}; }}\n{prolog}", {}, "-u")
+
+    assert said == (1 if drained else 0)
+
+
+def test_inputs_are_documented() -> None:
+    """The page names every input of the action."""
+    page = (ROOT / ".docs" / "pages" / "pipeline.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(read_yaml(ACTION / "action.yml")["inputs"])

@@ -31,6 +31,8 @@ _KINDS = {
     "configuration": rb"^Configuration name: ",
     "dataset": rb"'dataset_name': 'Dataset_",
     "wrote": rb"\bdone with \S|Segmentation export complete",
+    "works": rb"^(?:Fingerprint extraction|Experiment planning|Plans were saved|Preprocessing |Configuration: )"
+    rb"|^Predicting |^verify_dataset_integrity Done|^ ?There are  cases ",
 }
 """Lines of nnUNetTrainer and nnUNetPredictor without their digits; they are the same in all releases from 2.0 on."""
 
@@ -42,7 +44,8 @@ _EXPRESSIONS = {kind: re.compile(expression) for kind, expression in _KINDS.item
 MARKS = (
     r"Epoch |_loss |Pseudo dice \[|New best EMA pseudo Dice: |Training done\.|predicting |Validation complete"
     r"|Mean Validation Dice: |Please cite the following paper|split has \d+ training|Desired fold|Configuration name: "
-    r"|'dataset_name': |done with |Segmentation export complete"
+    r"|'dataset_name': |done with |Segmentation export complete|Fingerprint extraction|Experiment planning"
+    r"|Plans were saved|Preprocessing |Configuration: |Predicting |verify_dataset_integrity Done|There are \d+ cases"
 )
 """Something of each of them, to look for."""
 
@@ -255,6 +258,8 @@ class Tracker:
                 start.identity.setdefault(kind, found.group(1).decode("utf-8", "replace"))
         elif kind == "wrote":
             start.steps += EPOCH_STEPS
+        elif kind == "works":
+            pass
         elif kind == "ready":
             if start.stage == "starting":
                 start.stage_line = start.stage_line or number

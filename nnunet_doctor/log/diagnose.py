@@ -227,6 +227,8 @@ class _Case:
             return False
         if self.reading.course.stage == "none" and (item.match.quote.source, item.match.quote.number) in self.last:
             return False  # nothing came after it
+        if any(0 < kept.order - item.match.order <= _NEAR for kept in self._live_chains()):
+            return bool(re.match(r"WARNING|INFO|.{0,300}Warning:", item.match.quote.text))  # printed, and then raised
         own = [match for match in self.reading.matches if match.kind == "consequence" and item.check in match.checks]
         return not any(match.order > item.match.order and not self._is_passed(match) for match in own)
 
@@ -294,7 +296,9 @@ class _Case:
         return [
             shown.quote
             for shown in self.reading.telling
-            if fails(shown.quote.text) and not tracker.is_passed(shown.place, ends=True)
+            if fails(shown.quote.text)
+            and not tracker.is_passed(shown.place, ends=True)
+            and (shown.order > self.reading.worked or KILLED.search(shown.quote.text))
         ]
 
     def _without_cause(self, real: Sequence[Kept], unknown: Sequence[Kept], symptoms: Sequence[Match]) -> Outcome:
@@ -420,6 +424,7 @@ FRESH_S = 900.0
 FRESH_EPOCHS = 3
 MOST_TELLING = 6
 _VERY_LAST = 4
+_NEAR = 4
 MOST_CONSEQUENCES = 40
 
 _PLATFORM_FACTS = ("platform.os", "platform.wsl", "python.version", "torch.version", "nnunet.version")

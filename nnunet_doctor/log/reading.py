@@ -94,6 +94,7 @@ class Reading:
         endings: How processes ended.
         telling: Lines that speak of a failure.
         last: The last lines that are not empty.
+        worked: Position of the last line that nnU-Net prints while all is well.
         age: Seconds since the log was last written to; None where nobody can know.
         stamp: The last time stamp of a line, as YYYY-MM-DD hh:mm:ss; empty without one.
         tracker: Where the training was, and when.
@@ -109,6 +110,7 @@ class Reading:
     course: Course
     facts: Facts
     lines: int
+    worked: int = -1
     is_own: bool = False
     age: float | None = None
     stamp: str = ""
@@ -217,23 +219,35 @@ MOST_TELLING = 120
 MOST_FACTS_PER_KIND = 50
 
 
-class Reader:
-    """Reads the pieces of one log after another.
+class Known:
+    """All expressions, compiled once, and what to look for so that few of them are tried.
 
     Args:
         checks: What is known.
     """
 
     def __init__(self, checks: Sequence[Check]) -> None:
-        """Compile all expressions, and what they need."""
-        self._signatures = signatures_of(checks)
-        patterns = [item.expression.pattern for item in self._signatures]
-        self._hangs_on_digits = [bool(_DIGIT.search(pattern)) for pattern in patterns]
-        self._first_fact = len(patterns)
+        """Compile them: those of the checks, then those of facts, then the reader's own."""
+        self.signatures = signatures_of(checks)
+        patterns = [item.expression.pattern for item in self.signatures]
+        self.hangs_on_digits = [bool(_DIGIT.search(pattern)) for pattern in patterns]
+        self.first_fact = len(patterns)
         patterns += [expression.pattern for expression, _ in DETECTORS]
-        self._first_other = len(patterns)
+        self.first_other = len(patterns)
         patterns += [*_STRUCTURE, MARKS, ENDING.pattern, _TELLING.pattern]
-        self._index = Index([needs_of(pattern) for pattern in patterns])
+        self.index = Index([needs_of(pattern) for pattern in patterns])
+
+
+class Reader:
+    """Reads the pieces of one log after another.
+
+    Args:
+        known: What is known.
+    """
+
+    def __init__(self, known: Known) -> None:
+        """Begin without a log."""
+        self._known = known
         self._kinds: dict[bytes, _Looks | str | None] = {}
         self._quiet: dict[bytes, str] = {}
         self._alike: dict[bytes, int] = {}
@@ -255,6 +269,7 @@ class Reader:
         self._endings: list[Ending] = []
         self._telling: deque[Shown] = deque(maxlen=MOST_TELLING)
         self._last: deque[Quote] = deque(maxlen=6)
+        self._worked = -1
         self.age: float | None = None
         self.is_own = False
 
@@ -314,20 +329,22 @@ class Reader:
             self._facts_left.clear()
             self._alike.clear()
             self._told.clear()
-        candidates = self._index.candidates(new)
-        always = self._index.always
+        candidates = self._known.index.candidates(new)
+        always = self._known.index.always
         self._kinds.update(dict.fromkeys(new))
         for at, found in candidates.items() if not always else ((at, candidates.get(at, [])) for at in range(len(new))):
             self._kinds[new[at]] = self._looks(new[at], (*found, *always))
 
     def _looks(self, kind: bytes, found: Sequence[int]) -> _Looks | str | None:
-        structure = range(self._first_other, self._first_other + len(_STRUCTURE))
+        structure = range(self._known.first_other, self._known.first_other + len(_STRUCTURE))
         marks, ending, telling = (structure.stop + offset for offset in range(3))
         looks = _Looks(
             course=kind_of(kind) if marks in found else None,
-            signatures=tuple(number for number in found if number < self._first_fact),
+            signatures=tuple(number for number in found if number < self._known.first_fact),
             facts=tuple(
-                number - self._first_fact for number in found if self._first_fact <= number < self._first_other
+                number - self._known.first_fact
+                for number in found
+                if self._known.first_fact <= number < self._known.first_other
             ),
             is_structure=any(number in structure for number in found),
             is_ending=ending in found,
@@ -353,17 +370,21 @@ class Reader:
     ) -> None:
         """Go to the lines that are to be looked at, and on from each as long as a traceback is open."""
         done = self._stay_inside(lines, numbers, kinds, looks, 0)
+        worked = -1
         for at in [at for at, look in enumerate(looks) if look]:
             if at < done:
                 continue
             look = looks[at]
             if isinstance(look, str):
                 self.tracker.take(look, lines[at], numbers[at])
+                worked = at
             elif self._told.get(kinds[at]) != self.tracker.place:
                 done = self._after_repeated(kinds, at)
                 if done == at:
                     self._line(lines, numbers, kinds[at], look, at)
                     done = self._stay_inside(lines, numbers, kinds, looks, at + 1)
+        if worked >= 0:
+            self._worked = self._order + worked
 
     def _stay_inside(
         self,
@@ -433,7 +454,7 @@ class Reader:
             self.tracker.take(look.course, lines[at], numbers[at])
         if look.facts:
             self._learn_facts(look, kind, text, raw)
-        hits = [item for item in map(self._signatures.__getitem__, look.signatures) if finds(item, text, raw)]
+        hits = [item for item in map(self._known.signatures.__getitem__, look.signatures) if finds(item, text, raw)]
         ending = ENDING.search(text) if look.is_ending else None
         tells = look.is_telling and _TELLING.search(text) is not None
         if hits or ending or tells:
@@ -452,7 +473,7 @@ class Reader:
         open_still = [
             number
             for number in look.signatures
-            if self._hangs_on_digits[number] and self._signatures[number] not in hits
+            if self._known.hangs_on_digits[number] and self._known.signatures[number] not in hits
         ]
         if open_still:
             return  # another of these lines, with other digits, may be what such an expression looks for
@@ -503,7 +524,7 @@ class Reader:
         self._endings.append(Ending(order, quote, code, signal, self.tracker.place))
         word = AS_A_SHELL_SAYS.get(signal or "")
         if word:
-            for signature in self._signatures:
+            for signature in self._known.signatures:
                 known = signature.kind == "cause" and not signature.checks[0].log_within
                 if known and signature.expression.search(word):
                     self._match(signature, order, quote, None)
@@ -599,6 +620,7 @@ class Reader:
             course=self.tracker.course(total_epochs),
             facts=self.learner.facts(),
             lines=self._order,
+            worked=self._worked,
             is_own=self.is_own,
             age=self.age,
             stamp=next((found.group(1) for quote in reversed(self._last) if (found := _STAMP.search(quote.text))), ""),

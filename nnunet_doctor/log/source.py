@@ -289,10 +289,10 @@ _BAR = re.compile(rb"(?:\d+%\|| \d+/(?:\d+|\?) \[\d\d:|\dit \[\d\d:).*\]\s*$|\d+
 
 def last_states(line: bytes) -> list[bytes]:
     """Return what a line shows that carriage returns wrote over: of a progress bar its last state, and all else."""
-    states = [state for state in line.split(b"\r") if state]
-    if line.count(b"%|") == len(states) and all(state.endswith((b"]", b" ")) for state in states):
-        return states[-1:]
-    states = [state for state in states if state.strip()]
+    returns = line.count(b"\r")
+    if returns == line.count(b"]\r") == line.count(b"%|") - 1:  # nothing but bars, one over the other
+        return [line[line.rfind(b"\r") + 1 :]]
+    states = [state for state in line.split(b"\r") if state.strip()]
     written_over = {number for number, state in enumerate(states[:-1]) if _BAR.search(state)}
     return [state for number, state in enumerate(states) if number not in written_over]
 

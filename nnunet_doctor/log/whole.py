@@ -15,7 +15,7 @@ from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.course import Course
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
 from nnunet_doctor.log.facts import from_debug, from_name, laid_over, observed_in
-from nnunet_doctor.log.reading import Reader, Reading
+from nnunet_doctor.log.reading import Known, Reader, Reading
 from nnunet_doctor.log.source import Source, find_sources, follow, read_debug, read_source, total_epochs
 from nnunet_doctor.words import say
 
@@ -109,7 +109,7 @@ def _sentence(course: Course, language: str) -> str:
 
 def reader_for(sources: Sequence[Source], checks: Sequence[Check]) -> tuple[Reader, dict[str, str]]:
     """Return a reader that knows already what names, folders and debug.json tell, and the latter's content."""
-    reader = Reader(checks)
+    reader = Reader(Known(checks))
     debug = dict(read_debug(sources))
     reader.learner.note(from_debug(debug))
     for source in sources:

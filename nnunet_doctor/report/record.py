@@ -137,8 +137,8 @@ class MachineRecord:
 class Report:
     """One examination.
 
-    ``waived`` holds what the configuration lives with, ``known`` the ids of which a baseline has said something already;
-    neither counts for the verdict.
+    ``waived`` holds what the configuration lives with, ``known`` the ids of which a baseline has said something
+    already; neither counts for the verdict.
     """
 
     verdict: Literal["ok", "problems", "undecided"]

@@ -155,7 +155,7 @@ def _print_waived(report: Report, console: Console, language: str) -> None:
     for item in report.waived:
         if item.waived is not None:
             key = "waived_until" if item.waived.until else "waived_reason"
-            _marked(console, "ok", "dim", item.title, tail=f"  [{item.id}]")
+            _marked(console, "--", "dim", item.title, tail=f"  [{item.id}]")
             print_block(console, say(language, key, reason=item.waived.reason, day=item.waived.until), style="dim")
             if item.subjects:
                 shown = ", ".join(item.subjects[:MOST_WAIVED])
@@ -215,7 +215,10 @@ def _print_summary(report: Report, console: Console, language: str) -> None:
     )
     style = {"ok": "bold green", "problems": "bold red", "undecided": "bold magenta"}[report.verdict]
     print_block(console, line, indent=0, style=style)
-    if not count["error"] and not count["warning"] and not report.unknown:
+    if report.verdict == "ok" and (report.known or report.waived):
+        key = "waived_nothing_new" if report.known else "waived_nothing_else"
+        _marked(console, "ok", "bold green", say(language, key))
+    elif not count["error"] and not count["warning"] and not report.unknown:
         _marked(console, "ok", "bold green", say(language, "all_well"))
     elif report.verdict == "ok":
         _marked(console, "ok", "bold green", say(language, "no_problem"))

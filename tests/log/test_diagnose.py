@@ -13,11 +13,12 @@ from nnunet_doctor.check import Check, Fix, Text
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose, fixes_for
 from nnunet_doctor.log.facts import laid_over
-from nnunet_doctor.log.reading import Reader
+from nnunet_doctor.log.reading import Known, Reader
 from nnunet_doctor.log.source import Piece
 from nnunet_doctor.when import When
 
 CHECKS = catalogue.load()
+KNOWN = Known(CHECKS)
 STAMP = "2026-11-22 06:31:52.787228: "
 BANNER = ["Using device: cuda:0", "Please cite the following paper when using nnU-Net:"]
 READY = [f"{STAMP}Desired fold for training: 0", f"{STAMP}This split has 6 training and 2 validation cases."]
@@ -45,7 +46,7 @@ def said(
     lines: Iterable[str], checks: Iterable[Check] = CHECKS, age: float | None = None, *, is_own: bool = False
 ) -> LogDiagnosis:
     """Diagnose lines of one log."""
-    reader = Reader(tuple(checks))
+    reader = Reader(KNOWN if checks is CHECKS else Known(tuple(checks)))
     reader.begin("job.log", is_own=is_own, age=age)
     encoded = [line.encode() for line in lines]
     reader.take(Piece(encoded, range(1, len(encoded) + 1)))
@@ -163,6 +164,14 @@ def test_a_warning_is_not_the_cause_of_another_failure() -> None:
     assert (found.outcome, [item.kind for item in found.attention]) == ("unknown", ["odd"])
 
 
+def test_what_is_printed_just_before_an_error_explains_it() -> None:
+    """nnU-Net prints some reasons and then raises something general; a line that calls itself a warning is none."""
+    printed = said([*BANNER, "odd thing: x", *raised("ValueError: invalid literal for int()")], OWN)
+    warned = said([*BANNER, "WARNING: odd thing: x", *raised("ValueError: invalid literal for int()")], OWN)
+
+    assert (cause(printed), cause(warned)) == (("odd", 3), None)
+
+
 def test_a_condition_about_the_system_decides_between_two_causes_only() -> None:
     """Facts of the log never veto a cause; where two are there, what they rule out comes second."""
     windows = check("windows", log_cause=("first thing",), when=When.parse("platform.os == 'windows'"))
@@ -203,8 +212,10 @@ def test_an_unknown_error_is_quoted_and_not_guessed_at() -> None:
         [*BANNER, *READY, *epochs(0, 3), *DONE, "Segmentation fault (core dumped)"],
         ["torch/cuda/amp.py:1: FutureWarning: this will be an error", *BANNER, *READY, *epochs(0, 3), *DONE],
         ["done with case_000", "Segmentation export complete."],
+        ["bash: module: command not found", "Fingerprint extraction...", "Configuration: 2d..."],
+        ["/bin/sh: 1: nvidia-smi: Permission denied", *BANNER, *READY, *epochs(0, 3), *DONE],
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_healthy_logs_are_healthy(lines: list[str]) -> None:
     """Noise, warnings, and a clean-up that fails after all is done are no failures."""
@@ -284,7 +295,7 @@ def test_oddities_of_a_healthy_training_are_pointed_at() -> None:
 
 def test_the_cause_in_one_file_and_the_epochs_in_another() -> None:
     """The .out and the .err file of a job tell one story."""
-    reader = Reader(OWN)
+    reader = Reader(Known(OWN))
     for name, lines in (
         ("job.out", [*BANNER, *READY, *epochs(0, 3)]),
         ("job.err", raised("RuntimeError: broken thing")),

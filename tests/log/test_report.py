@@ -12,7 +12,7 @@ from nnunet_doctor import catalogue
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
-from nnunet_doctor.log.reading import Reader
+from nnunet_doctor.log.reading import Known, Reader
 from nnunet_doctor.log.source import Piece
 from nnunet_doctor.report.diagnosis import (
     build,
@@ -27,6 +27,7 @@ from nnunet_doctor.report.diagnosis import (
 from nnunet_doctor.report.text import console_for
 
 CHECKS = catalogue.load()
+KNOWN = Known(CHECKS)
 STAMP = "2026-11-22 06:31:52.787228: "
 HEAD = [
     "Using device: cuda:0",
@@ -66,7 +67,7 @@ LOGS = {
 
 def said(lines: list[str]) -> LogDiagnosis:
     """Diagnose lines of one log."""
-    reader = Reader(CHECKS)
+    reader = Reader(KNOWN)
     reader.begin("some/folder/job.log")
     encoded = [line.encode() for line in lines]
     reader.take(Piece(encoded, range(1, len(encoded) + 1)))

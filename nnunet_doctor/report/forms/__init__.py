@@ -26,6 +26,7 @@ FORMS = {
     "junit": Form("junit", (".xml",)),
     "github": Form("github", ()),
     "markdown": Form("markdown", (".md",)),
+    "html": Form("html", (".html", ".htm")),
     "svg": Form("svg", (".svg",)),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable
 
 from nnunet_doctor.report.forms.manner import visible
 
@@ -17,7 +18,7 @@ VOID = frozenset({"meta", "img", "br", "rect", "line", "path"})
 """Elements without content; those of SVG are closed by the same slash."""
 
 
-def el(name: str, *children: str, **attributes: object) -> Markup:
+def el(name: str, /, *children: str, **attributes: object) -> Markup:
     """Return an element.
 
     Args:
@@ -38,9 +39,9 @@ def el(name: str, *children: str, **attributes: object) -> Markup:
     return Markup(f"<{' '.join(words)}>{join(children)}</{name}>")
 
 
-def join(children: object) -> Markup:
+def join(children: Iterable[str]) -> Markup:
     """Return texts and markup one after the other."""
-    return Markup("".join(item if isinstance(item, Markup) else escape(item) for item in children))  # type: ignore[attr-defined]
+    return Markup("".join(item if isinstance(item, Markup) else escape(item) for item in children))
 
 
 def escape(text: str) -> str:

@@ -17,6 +17,8 @@ AXIS = 26
 MOST_TICKS = 6
 NAME_LETTERS = 14
 MANY_DECADES = 3
+VERY_WIDE = 1e6
+"""No scanner's range is wider; on a plain axis such an image would hide all others."""
 
 
 class Value(NamedTuple):
@@ -107,7 +109,7 @@ def _scale(low: float, high: float, *, logarithmic: bool) -> Scale:
         return Scale(lambda _: 0.5, (low,))
     if logarithmic:
         return _ratios(low, high)
-    if max(abs(low), abs(high)) > 10**MANY_DECADES * max(1.0, min(abs(low), abs(high))) and high - low > 1e6:
+    if high - low > VERY_WIDE:
         return _decades(low, high)
     return Scale(lambda value: (value - low) / (high - low), _round_numbers(low, high))
 

@@ -1,0 +1,140 @@
+"""Options that are not given: taken from the environment, the configuration or the default, in this order."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nnunet_doctor.config import OPTIONS, Config, Entry, from_environ, load
+from nnunet_doctor.errors import UserError
+
+_DESTINATIONS = {"cache": "caches", "retry": "retries", "plot": "plots"}
+_NAMES = {_DESTINATIONS.get(name, name.replace("-", "_")): name for name in OPTIONS}
+"""The option of each name that argparse keeps it under."""
+
+_OF_CHECK = ("format",)
+"""Options that mean another thing in other commands."""
+
+_OF_THIS_MACHINE = frozenset(
+    (
+        *("python", "quick", "deep", "cache", "timeout"),
+        *("configuration", "fold", "device", "trainer", "plans", "num-gpus"),
+    )
+)
+"""Options that say how to look at this machine and what for; a recorded machine has its own answers."""
+
+
+class Row(NamedTuple):
+    """An option as it counts: its value, and where that comes from."""
+
+    name: str
+    value: Any
+    place: str
+
+
+def make_configurable(parser: argparse.ArgumentParser) -> None:
+    """Leave what is not given open, to be settled later, and let each flag be taken back on the command line."""
+    defaults: dict[str, Any] = {}
+    for action in list(parser._actions):  # noqa: SLF001 - argparse tells them in no other way
+        if not action.option_strings or action.dest not in _NAMES or not _is_meant(parser, action.dest):
+            continue
+        defaults[action.dest] = action.default
+        if action.nargs == 0:
+            word = action.option_strings[-1].removeprefix("--")
+            opposite = f"--{word.removeprefix('no-')}" if word.startswith("no-") else f"--no-{word}"
+            taken_back = "store_false" if action.const is True else "store_true"
+            parser.add_argument(opposite, dest=action.dest, action=taken_back, help=argparse.SUPPRESS)
+    if defaults:
+        parser.set_defaults(**dict.fromkeys(defaults), settles=(parser, defaults))
+
+
+def _is_meant(parser: argparse.ArgumentParser, destination: str) -> bool:
+    return destination not in _OF_CHECK or parser.prog.endswith(" check")
+
+
+def settle(options: argparse.Namespace, environ: Mapping[str, str], here: Path) -> None:
+    """Fill in what was not given, and keep the configuration as ``options.config``.
+
+    Raises:
+        UserError: The configuration or a variable is wrong.
+    """
+    options.config = Config()
+    parser, defaults = getattr(options, "settles", (None, {}))
+    if parser is None:
+        return
+    options.config = load(here)
+    layers = [from_environ(environ), dict(options.config.options)]
+    if isinstance(getattr(options, "facts", None), Path):
+        layers = [{name: entry for name, entry in layer.items() if name not in _OF_THIS_MACHINE} for layer in layers]
+    ranks = {}
+    for destination, default in defaults.items():
+        found = getattr(options, destination)
+        ranks[destination] = 0
+        if found is None:
+            name = _NAMES[destination]
+            rank = next((number for number, layer in enumerate(layers, 1) if name in layer), len(layers) + 1)
+            ranks[destination] = rank
+            known = layers[rank - 1][name] if rank <= len(layers) else None
+            found = default if known is None else _converted(parser, destination, known, default)
+            setattr(options, destination, found)
+    _prefer_nearer(options, ranks)
+
+
+def _prefer_nearer(options: argparse.Namespace, ranks: Mapping[str, int]) -> None:
+    """Of two depths that do not go together, the one counts that was said nearer."""
+    if getattr(options, "quick", False) and getattr(options, "deep", False) and ranks["quick"] != ranks["deep"]:
+        setattr(options, max(("quick", "deep"), key=lambda name: ranks[name]), False)
+
+
+def _converted(parser: argparse.ArgumentParser, destination: str, entry: Entry, default: Any) -> Any:
+    """Turn a value into what the option would have made of it."""
+    action = next(item for item in parser._actions if item.dest == destination and item.option_strings)  # noqa: SLF001
+    if entry.value == default or isinstance(entry.value, bool):
+        return entry.value
+    if isinstance(entry.value, list):
+        return [_typed(action, destination, item, entry.place) for item in entry.value]
+    return _typed(action, destination, entry.value, entry.place)
+
+
+def _typed(action: argparse.Action, destination: str, value: Any, place: str) -> Any:
+    name = _NAMES[destination]
+    try:
+        typed = action.type(str(value)) if callable(action.type) else value
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise UserError(f"{place}: {name}: {error}") from None
+    if action.choices is not None and typed not in action.choices:
+        from nnunet_doctor.when import nearest
+
+        choices = [str(item) for item in action.choices]
+        raise UserError(f"{place}: there is no {name} {value!r}{nearest(str(value), choices)}; {', '.join(choices)}")
+    return typed
+
+
+def rows(parsers: Sequence[argparse.ArgumentParser], config: Config, environ: Mapping[str, str]) -> list[Row]:
+    """Return every option as it counts when nothing is given, each refused where a command would refuse it.
+
+    Args:
+        parsers: Those of the commands that the options are for.
+        config: What the file says.
+        environ: Environment variables.
+
+    Raises:
+        UserError: A value is wrong.
+    """
+    layers = [from_environ(environ), dict(config.options)]
+    found = []
+    for name in OPTIONS:
+        destination = _DESTINATIONS.get(name, name.replace("-", "_"))
+        entry = next((layer[name] for layer in layers if name in layer), None)
+        value: Any = None if entry is None else entry.value
+        for parser in parsers:
+            defaults = parser.get_default("settles")[1]
+            if destination in defaults:
+                if entry is None:
+                    value = defaults[destination] if value is None else value
+                else:
+                    _converted(parser, destination, entry, defaults[destination])
+        found.append(Row(name, value, "" if entry is None else entry.place))
+    return found

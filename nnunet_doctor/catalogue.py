@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunet_doctor.check import AREAS, Check, CheckError, read_check
-
-ENTRY_POINTS = "nnunet_doctor.checks"
-"""Entry-point group of packs: each entry names a package whose data folder holds area folders of check files."""
+from nnunet_doctor import packs
+from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, Text, read_check
+from nnunet_doctor.words import say
 
 
 class Listed(NamedTuple):
@@ -52,7 +49,7 @@ def listed(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tupl
     """List all checks, in the order of areas and ids; only those of packs and folders, which are few, are read.
 
     Raises:
-        CheckError: A file of a pack or folder is not a check, or an id occurs twice.
+        CheckError: A file of a folder is not a check, or an id occurs twice. A pack that is at fault is left out.
     """
     items = [
         Listed(
@@ -63,8 +60,11 @@ def listed(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tupl
         )
         for area, path in _files(built_in_folder())
     ]
-    read = [*_packs(), *(check for folder in folders for check in read_folder(folder, str(folder)))]
-    items += [Listed(check.id, check.area, check.origin, functools.partial(_itself, check)) for check in read]
+    read = [
+        *_packs({item.id for item in items}),
+        *(check for folder in folders for check in read_folder(folder, str(folder))),
+    ]
+    items += map(_as_listed, read)
     _refuse_duplicates(items)
     place = {area: number for number, area in enumerate(AREAS)}
     return tuple(sorted(items, key=lambda item: (place.get(item.area, len(place)), item.id)))
@@ -91,6 +91,8 @@ def read_file(path: Path, area: str, origin: str, *, with_examples: bool = True)
     """
     name = str(path) if origin != "built in" else f"checks/{area}/{path.name}"
     try:
+        if origin != "built in" and not path.is_file():
+            raise CheckError(name, None, "the file is not a regular file")
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise CheckError(name, None, "the file is not UTF-8 text") from None
@@ -107,50 +109,44 @@ def _files(folder: Path) -> Iterator[tuple[str, Path]]:
                     yield area.name, path
 
 
-def _packs() -> Iterator[Check]:
-    """Read the packs that are installed. A package is found by its spec; none of its code runs.
+def _packs(taken: Collection[str]) -> list[Check]:
+    """Read the packs that are installed.
 
-    An entry is written ``NAME = "package:folder"``, or ``NAME = "package"`` for its folder ``checks``.
+    What is wrong with a pack must not take the doctor down, and must not pass unseen: one check, which nobody can
+    decide, stands in the place of all of its own.
     """
-    if not _some_pack_is_installed():
-        return
-
-    import importlib.util
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=ENTRY_POINTS):
-        top = entry.module.partition(".")[0]
-        spec = importlib.util.find_spec(top)
-        places = list(spec.submodule_search_locations or ()) if spec else []
-        below = entry.module.split(".")[1:]
-        for place in places:
-            folder = Path(place, *below, entry.attr or "checks")
-            if folder.is_dir():
-                yield from read_folder(folder, f"pack {entry.name}")
+    checks: list[Check] = []
+    for pack in packs.installed():
+        try:
+            if pack.problem is not None:
+                raise packs.PackError(pack.problem)
+            read = [check for folder in pack.folders for check in read_folder(folder, f"pack {pack.name}")]
+            _refuse_duplicates([*map(_as_listed, checks), *map(_as_listed, read)], taken)
+        except (packs.PackError, CheckError, OSError) as error:
+            read = [unreadable(pack.name, str(error))]
+        checks += read
+    return checks
 
 
-def _some_pack_is_installed() -> bool:
-    """Look for the group's name in the entry points of all distributions; reading them all takes far longer."""
-    header = f"[{ENTRY_POINTS}]".encode()
-    for folder in dict.fromkeys(sys.path):
-        with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
-            if any(header in _entry_points(entry) for entry in entries if entry.name.endswith("-info")):
-                return True
-    return False
+def unreadable(pack: str, problem: str) -> Check:
+    """Return what stands in the place of a pack that cannot be read. Its checks may be errors, and so it counts as one."""
+    text = {
+        language: Text(say(language, "pack_unreadable", pack=pack), say(language, "pack_unreadable_why"))
+        for language in LANGUAGES
+    }
+    id = "pack-" + re.sub(r"[^a-z0-9]+", "-", pack.lower()).strip("-")
+    return Check(id, "nnunet", "error", text, origin=f"pack {pack}", unreadable=problem)
 
 
-def _entry_points(distribution: os.DirEntry[str]) -> bytes:
-    """Read the entry points of a distribution; one that has none, or cannot be read, installs no pack."""
-    try:
-        with open(f"{distribution.path}/entry_points.txt", "rb") as file:  # noqa: PTH123 - for each distribution there is
-            return file.read()
-    except OSError:
-        return b""
+def _as_listed(check: Check) -> Listed:
+    return Listed(check.id, check.area, check.origin, functools.partial(_itself, check))
 
 
-def _refuse_duplicates(checks: Iterable[Listed]) -> None:
+def _refuse_duplicates(checks: Iterable[Listed], taken: Collection[str] = ()) -> None:
     seen: dict[str, Listed] = {}
     for check in checks:
+        if check.id in taken:
+            raise CheckError(f"{check.area}/{check.id}.toml", None, f"the id {check.id!r} is taken by a built-in check")
         first = seen.setdefault(check.id, check)
         if first is not check:
             raise CheckError(
@@ -165,7 +161,8 @@ def _refuse_lost_explanations(checks: Sequence[Check]) -> None:
     ids = {check.id for check in checks}
     for check in checks:
         for id in check.explains:
-            if id not in ids:
+            # what a pack explains may be another pack's, which is not here, or cannot be read
+            if id not in ids and not check.origin.startswith("pack "):
                 raise CheckError(
                     f"{check.area}/{check.id}.toml", None, f"'explains' names {id!r}, and there is no such check"
                 )

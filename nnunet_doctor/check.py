@@ -106,6 +106,11 @@ class Fix(NamedTuple):
     args: tuple[str, ...] = ()
 
     @property
+    def installs(self) -> bool:
+        """Whether its command brings packages into the environment, and so depends on how that is done there."""
+        return self.command[:4] == ("{python}", "-m", "pip", "install") or self.command[:1] == ("conda",)
+
+    @property
     def is_launch_setting(self) -> bool:
         """Whether a plan can apply it."""
         return bool(self.env or self.args)
@@ -144,6 +149,7 @@ class Check(NamedTuple):
             lines that only say that something went wrong elsewhere.
         log_within: Regular expressions; unless empty, a line counts only in a traceback that one of them is found in.
         origin: "built in", or the folder or package that it comes from.
+        unreadable: For what stands in the place of a pack whose checks cannot be read: the reason, in one sentence.
         waivers: What the user's configuration says of living with the problem; no part of the file.
     """
 
@@ -164,6 +170,7 @@ class Check(NamedTuple):
     examples: tuple[Example, ...] = ()
     log_examples: tuple[LogExample, ...] = ()
     origin: str = "built in"
+    unreadable: str | None = None
     waivers: tuple[Waiver, ...] = ()
 
     @property
@@ -182,7 +189,7 @@ class Check(NamedTuple):
             words += (*fix.text.values(), *fix.command, *fix.env.values(), *fix.args)
             if fix.command or fix.env:
                 names.add("platform.shell")
-            names.update(INSTALLING if fix.command else ())
+            names.update(INSTALLING if fix.installs else ())
             for name in (*fix.env, *parse_options(fix.args)):
                 names |= {setting_of(name).fact, "nnunet.behaves_as"}
         return frozenset(names.union(*map(placeholders, words)))

@@ -665,14 +665,18 @@ def _diagnose(options: argparse.Namespace) -> int:
     facts = laid_over(_own_facts(), observed_in(reading.facts)) if here else None
     found = diagnose(reading, facts)
     record = report.build(found, language)
-    if options.format == "json":
-        _print_json(report.to_json(record, ascii_only=not _speaks_utf8()))
-    elif options.format == "markdown":
-        print(report.to_markdown(record, language), end="")
-    else:
-        from nnunet_doctor.report.text import console_for
+    try:
+        if options.format == "json":
+            _print_json(report.to_json(record, ascii_only=not _speaks_utf8()))
+        elif options.format == "markdown":
+            print(report.to_markdown(record, language), end="")
+        else:
+            from nnunet_doctor.report.text import console_for
 
-        report.print_diagnosis(record, console_for(sys.stdout), language, report.shell_for(found))
+            report.print_diagnosis(record, console_for(sys.stdout), language, report.shell_for(found))
+        sys.stdout.flush()
+    except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
+        _forget_output()
     return found.exit_code
 
 

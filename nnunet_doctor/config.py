@@ -126,7 +126,7 @@ def load(here: Path) -> Config:
         for name in (FILE, PROJECT):
             path = os.path.join(folder, name)  # noqa: PTH118 - in each start, upwards to the root
             content = _content(path)
-            if content is None or (name == PROJECT and TABLE.encode() not in content):
+            if content is None or (name == PROJECT and not _MENTIONED.search(content)):
                 continue
             called = name if folder == shown else path
             config = parse(_text(content, called), called, Path(folder), in_project=name == PROJECT)
@@ -134,6 +134,12 @@ def load(here: Path) -> Config:
                 _refuse_foreign(config, path)
                 return config._replace(file=Path(path))
     return Config()
+
+
+_MENTIONED = re.compile(
+    rb"^[ \t]*(\[+[^\]\n]*)?[\"']?nnunet-doctor[\"']?[ \t]*[\].=]|^[ \t]*tool[^\n]*nnunet-doctor", re.MULTILINE
+)
+"""A table or key of that name; a project that only depends on the doctor has none, and is not read as TOML."""
 
 
 def _content(path: str) -> bytes | None:

@@ -84,6 +84,9 @@ def diagnose(facts: Facts, checks: Iterable[Check]) -> Diagnosis:
     passed: list[Check] = []
     waived: list[Waived] = []
     for check in checks:
+        if check.unreadable is not None:
+            undecided.append(Undecided(check, (check.unreadable,)))
+            continue
         if not check.is_decided_by_facts:
             continue
         verdict = ask(check, facts)

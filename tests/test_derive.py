@@ -1312,7 +1312,7 @@ def test_memory_that_the_system_promises(free: float | None, available: float, o
     machine = {
         "platform__os": "windows", "training__device_request": "cuda", "nnunet__version": "2.8.1",
         "resources__cpus_machine": 16, "resources__cpus": 16, "resources__memory_available_gib": available,
-        "resources__shm_free_gib": None, "resources__commit_free_gib": free,
+        "resources__shm_free_gib": None, "resources__commit_free_gib": free, "training__num_gpus": 1,
     }  # fmt: skip
     facts = known(**machine, nnunet__workers_variable=None)
     fewer = known(**machine, nnunet__workers_variable=str(facts["resources.commit_workers"]))
@@ -1336,6 +1336,7 @@ def test_processes_and_threads(
         platform__os="linux", resources__cpus=cpus, resources__cpus_machine=cpus, resources__cpus_limited_by=None,
         resources__processes_limit=user, resources__pids_limit=group, resources__pids_used=None if group is None else 10,
         resources__blas_threads=blas, nnunet__workers_variable=None, nnunet__processes_variable=None,
+        training__num_gpus=1,
     )  # fmt: skip
 
     assert facts["resources.over_threads"] is over
@@ -1391,7 +1392,7 @@ def test_workers_and_processes_beyond_what_is_granted(
     """Some more workers than processors harm nobody; a small machine of one's own is slow, but carries its processes."""
     facts = known(
         resources__cpus=cpus, resources__cpus_machine=machine, resources__memory_available_gib=memory,
-        nnunet__workers_variable=None, nnunet__processes_variable=None,
+        nnunet__workers_variable=None, nnunet__processes_variable=None, training__num_gpus=1,
     )  # fmt: skip
 
     assert facts["resources.over_workers"] is workers
@@ -1549,6 +1550,87 @@ def test_a_gpu_that_is_too_small_for_the_plans(preset: str, card: float, over: b
     )
 
     assert facts["training.over_gpu_memory"] is over
+
+
+NODE: dict[str, object] = {
+    "platform__os": "linux",
+    "training__device_request": "cuda",
+    "nnunet__version": "2.8.1",
+    "nnunet__workers_variable": None,
+    "nnunet__processes_variable": None,
+    "resources__cpus": 16,
+    "resources__cpus_machine": 16,
+    "resources__cpus_limited_by": None,
+    "resources__memory_available_gib": 100.0,
+    "resources__shm_free_gib": 50.0,
+    "resources__commit_free_gib": None,
+    "resources__processes_limit": None,
+    "resources__pids_limit": 512,
+    "resources__pids_used": 0,
+    "resources__blas_threads": None,
+    "preprocessed__patch_size": (128, 128, 128),
+    "preprocessed__batch_size": 2,
+    "preprocessed__channels": 1,
+    "preprocessed__image_size": (200, 512, 512),
+    "preprocessed__labels": 3,
+}
+
+
+def test_every_gpu_has_workers_and_processes_of_its_own() -> None:
+    """With two GPUs there are twice the processes and their memory; batches, and files for each process, stay as many."""
+    one, two = (known(**NODE, training__num_gpus=gpus) for gpus in (1, 2))
+
+    assert (one["training.all_workers"], two["training.all_workers"]) == (12, 24)
+    assert (one["training.worker_processes"], two["training.worker_processes"]) == (18, 36)
+    assert (one["training.all_processes"], two["training.all_processes"]) == (8, 16)
+    assert two["training.memory_needed_gib"] == pytest.approx(one["training.memory_needed_gib"] + 3.5 + 18 * 0.5)
+    assert two["training.shm_needed_gib"] == one["training.shm_needed_gib"]
+    assert two["training.shm_validation_gib"] == pytest.approx(2 * one["training.shm_validation_gib"], abs=0.001)
+    assert two["resources.open_files_needed"] == one["resources.open_files_needed"]
+    assert two["resources.threads_needed"] > 2 * one["resources.threads_needed"]
+
+
+@pytest.mark.parametrize(("cpus", "gpus", "workers"), [(16, 1, 12), (16, 2, 8), (16, 4, 4), (3, 4, 0)])
+def test_processors_are_shared_out_among_gpus(cpus: int, gpus: int, workers: int) -> None:
+    """nnUNet_n_proc_DA counts for each GPU, so that two of them leave half of the processors to each."""
+    facts = known(**NODE | {"resources__cpus": cpus}, training__num_gpus=gpus)
+
+    assert facts["training.safe_workers"] == workers
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits"),
+    [
+        ({"resources__memory_available_gib": 14.0}, {"training.over_memory", "resources.over_processes"}),
+        ({"resources__commit_free_gib": 20.0}, {"resources.over_commit"}),
+        ({"resources__cpus": 12}, {"resources.over_workers"}),
+        ({"resources__pids_limit": 400}, {"resources.over_threads"}),
+    ],
+)
+def test_limits_that_hold_for_one_gpu_and_not_for_two(changes: dict[str, object], limits: set[str]) -> None:
+    """What one GPU is fine with is too little for two, and the settings that are proposed then fit."""
+    one, two = (known(**NODE | changes, training__num_gpus=gpus) for gpus in (1, 2))
+    workers = two["resources.commit_workers"]
+    processes = min(two["training.safe_processes"], two["resources.thread_processes"])
+    mended = derive(
+        two.with_values(
+            {
+                "nnunet.workers_variable": str(two["training.safe_workers"] if workers is None else workers),
+                "nnunet.processes_variable": str(processes),
+            }
+        )
+    )
+
+    assert {name for name in limits if one[name]} == set()
+    assert {name for name in limits if two[name]} == limits
+    assert {name for name in limits if mended[name]} == set()
+
+
+def test_a_workstation_with_two_gpus_is_no_matter() -> None:
+    """24 workers on 16 processors that are all granted take turns, and train as fast."""
+    facts = known(**NODE, training__num_gpus=2)
+
+    assert facts["resources.over_workers"] is False
 
 
 def test_a_batch_is_divided_among_gpus() -> None:

@@ -58,18 +58,20 @@ class FactInfo(NamedTuple):
     @property
     def type_name(self) -> str:
         """The type in words for documentation."""
-        words = {
-            bool: "true or false",
-            int: "whole number",
-            float: "number",
-            str: "text",
-            tuple[str, ...]: "list of texts",
-            tuple[int, ...]: "list of whole numbers",
-            tuple[float, ...]: "list of numbers",
-            tuple[Detail, ...]: "list of subject and message",
-        }
-        return words[self.type] + (" or none" if self.optional else "")
+        return TYPE_NAMES[self.type] + (" or none" if self.optional else "")
 
+
+TYPE_NAMES: dict[Any, str] = {
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    tuple[str, ...]: "list of texts",
+    tuple[int, ...]: "list of whole numbers",
+    tuple[float, ...]: "list of numbers",
+    tuple[Detail, ...]: "list of subject and message",
+}
+"""What a fact can hold, in words; packs declare their facts with them."""
 
 _TYPES: dict[str, Any] = {
     "bool": bool,
@@ -97,7 +99,7 @@ def _catalogue() -> dict[str, FactInfo]:
 
 
 CATALOGUE: dict[str, FactInfo] = _catalogue()
-"""Every fact by name."""
+"""Every fact by name; those of installed packs are added when packs are looked for."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -115,11 +115,18 @@ class TrainingFacts:
     is_3d: bool | Unknown = derived("whether the configuration trains in three dimensions")
     may_be_3d: bool | Unknown = derived("the same, or no training is named and it may be")
     uses_variants: bool | Unknown = derived("whether nnU-Net has to search for the trainer class among all its modules")
-    workers: int | Unknown = derived("data-augmentation workers for training that nnU-Net would start")
+    ranks: int | Unknown = derived("processes that train side by side, one for each GPU; each starts its own workers")
+    workers: int | Unknown = derived("data-augmentation workers for training that each of these processes would start")
+    all_workers: int | Unknown = derived("the workers for training of all of them together")
     worker_processes: int | Unknown = derived("the same with the workers for validation")
-    safe_workers: int | Unknown = derived("workers for training that processors, memory and /dev/shm allow")
-    processes: int | Unknown = derived("processes that nnU-Net would start for the exports of the final validation")
-    safe_processes: int | Unknown = derived("processes of that kind that processors and memory allow")
+    safe_workers: int | Unknown = derived(
+        "workers for training that processors, memory and /dev/shm allow each of these processes"
+    )
+    processes: int | Unknown = derived(
+        "processes that each of them would start for the exports of the final validation"
+    )
+    all_processes: int | Unknown = derived("the processes of that kind of all of them together")
+    safe_processes: int | Unknown = derived("how many of that kind processors and memory allow each of them")
     over_processes: bool | Unknown = derived("whether there would be more of them than that")
     memory_needed_gib: float | Unknown = derived("estimate of the memory that this training takes with these workers")
     shm_needed_gib: float | None | Unknown = derived(

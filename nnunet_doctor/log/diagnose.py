@@ -58,6 +58,7 @@ class LogDiagnosis:
         symptom: Without a cause, the check that explains the consequences.
         telling: Without a cause, the lines that say most.
         confidence: How sure it is that a training that just ends was ended from outside.
+        is_foreign: Whether nothing in the log is of nnU-Net.
     """
 
     outcome: Outcome
@@ -72,6 +73,7 @@ class LogDiagnosis:
     last: tuple[Quote, ...]
     is_own: bool
     confidence: Confidence = "certain"
+    is_foreign: bool = False
 
     @property
     def is_healthy(self) -> bool:
@@ -182,7 +184,8 @@ class _Case:
             sources=self.reading.sources,
             last=self.reading.last,
             is_own=self.reading.is_own,
-            confidence="certain" if outcome != "stopped" else "likely" if self._live_endings() else "possible",
+            confidence=self._confidence(outcome),
+            is_foreign=self._is_foreign(),
         )
 
     # --- candidates ---
@@ -318,6 +321,17 @@ class _Case:
         if not endings and not self._live_failures() and self._is_fresh():
             return "running"
         return "stopped"
+
+    def _confidence(self, outcome: Outcome) -> Confidence:
+        """Say how sure it is that a training which just ends was ended from outside."""
+        if outcome != "stopped":
+            return "certain"
+        return "likely" if self._live_endings() or self._live_failures() else "possible"
+
+    def _is_foreign(self) -> bool:
+        reading = self.reading
+        known = reading.facts["nnunet.installed"] is True or not isinstance(reading.facts["dataset.name"], Unknown)
+        return not known and reading.worked < 0 and reading.course.starts == 0
 
     def _is_fresh(self) -> bool:
         age, course = self.reading.age, self.reading.course

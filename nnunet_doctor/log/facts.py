@@ -225,12 +225,11 @@ def laid_over(facts: Facts, known: Mapping[str, Observed]) -> Facts:
     stated = {name: value for name, value in known.items() if name in _AFTER_DERIVING}
     sources = dict.fromkeys(known, SOURCE)
     derived = derive(facts.with_values(observed, sources)).with_values(stated, sources)
-    if "training.device" in stated:
-        # what rests on the device, and was derived from one that a machine would choose
-        cuda = stated["training.device"] == "cuda"
-        compiles = derived["training.compiles"]
-        on_cuda: Observed = compiles if cuda or isinstance(compiles, Unknown) else False
-        derived = derived.with_values({"training.compiles_for_cuda": on_cuda}, {"training.compiles_for_cuda": SOURCE})
+    compiles = derived["training.compiles"]
+    if "training.device" in stated and not isinstance(compiles, Unknown):
+        # what rests on the device was derived from the one that a machine would choose
+        for_cuda = compiles is True and stated["training.device"] == "cuda"
+        derived = derived.with_values({"training.compiles_for_cuda": for_cuda}, {"training.compiles_for_cuda": SOURCE})
     return derived
 
 

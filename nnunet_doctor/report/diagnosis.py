@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nnunet_doctor import __version__
 from nnunet_doctor.check import Check, fill, placeholders
-from nnunet_doctor.facts import Facts, Unknown
+from nnunet_doctor.facts import CATALOGUE, Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.log.course import Course
 from nnunet_doctor.log.diagnose import Attention, LogDiagnosis, Offered, fixes_for, withholds
@@ -128,6 +128,7 @@ class DiagnosisRecord:
     facts: dict[str, Any]
     logs: list[str]
     is_own_log: bool = field(default=False)
+    is_foreign: bool = field(default=False)
     confidence: Literal["certain", "likely", "possible"] = "certain"
     doctor: str = __version__
     schema_version: int = 1
@@ -136,13 +137,14 @@ class DiagnosisRecord:
 def build(diagnosis: LogDiagnosis, language: str) -> DiagnosisRecord:
     """Put a diagnosis into the words of one language."""
     facts = _named_interpreter(diagnosis.facts)
+    then = facts.with_values(dict.fromkeys(_OF_THE_MOMENT, _THEN))
     cause = None
     if diagnosis.cause is not None:
         check, quote, confidence = diagnosis.cause
         cause = CauseRecord(
             id=check.id,
-            title=title_of(check, facts, language),
-            why=why_of(check, facts, language),
+            title=title_of(check, then, language),
+            why=why_of(check, then, language),
             line=quote.number,
             text=quote.text,
             fixes=[_fix(offered, facts, language) for offered in fixes_for(check, facts)],
@@ -165,17 +167,22 @@ def build(diagnosis: LogDiagnosis, language: str) -> DiagnosisRecord:
             )
             for item in diagnosis.consequences
         ],
-        symptom=SymptomRecord(symptom.id, title_of(symptom, facts, language), why_of(symptom, facts, language))
+        symptom=SymptomRecord(symptom.id, title_of(symptom, then, language), why_of(symptom, then, language))
         if symptom
         else None,
         telling=[_line(quote) for quote in diagnosis.telling],
-        attention=[_attention(item, facts, language) for item in diagnosis.attention],
+        attention=[_attention(item, then, language) for item in diagnosis.attention],
         progress=_progress(diagnosis.course),
         facts={name: to_plain(value) for name, value in diagnosis.facts if diagnosis.facts.source(name) == SOURCE},
         logs=list(diagnosis.sources),
         is_own_log=diagnosis.is_own,
+        is_foreign=diagnosis.is_foreign,
         confidence=diagnosis.confidence,
     )
+
+
+_OF_THE_MOMENT = tuple(name for name in CATALOGUE if name.endswith(("_free_gib", ".free_gib", "_available_gib")))
+_THEN = Unknown("it may have been otherwise when the run failed")
 
 
 def _named_interpreter(facts: Facts) -> Facts:
@@ -296,6 +303,7 @@ ORDER = (
     "facts",
     "logs",
     "is_own_log",
+    "is_foreign",
 )
 
 
@@ -441,6 +449,8 @@ def _print_without_cause(record: DiagnosisRecord, console: Console, language: st
     if record.outcome == "healthy":
         key = "diagnose_complete" if progress.stage == "complete" else "diagnose_healthy"
         _print_marked(console, "ok", "bold green", say(language, key))
+        if record.is_foreign:
+            print_block(console, say(language, "diagnose_foreign"))
         return
     if record.outcome == "running":
         _print_marked(console, "ok", "bold green", say(language, "diagnose_running"))

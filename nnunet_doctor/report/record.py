@@ -253,8 +253,10 @@ def _command(fix: Fix, facts: Facts) -> tuple[str, tuple[str, ...]]:
     """Return the command, and the keys of the sentences that go with it."""
     from nnunet_doctor.shell import command_lines, environment_of, fitted
 
-    environment = environment_of({name: facts[name] for name in INSTALLING})
-    commands, notes = fitted([fill(word, facts) for word in fix.command], environment)
+    command = [fill(word, facts) for word in fix.command]
+    if not fix.installs:
+        return command_lines(shell_of(facts), [command]), ()
+    commands, notes = fitted(command, environment_of({name: facts[name] for name in INSTALLING}))
     return command_lines(shell_of(facts), commands), notes
 
 

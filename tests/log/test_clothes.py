@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import tomli
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.log.diagnose import diagnose
@@ -23,6 +26,8 @@ NAMES = [
     for label in tomli.loads((FOLDER / "labels.toml").read_text(encoding="utf-8"))["log"]
     if "file" in label
 ]
+
+ALL_LINES = [line for name in NAMES[::5] for line in (FOLDER / name).read_bytes().split(b"\n")]
 
 Dress = Callable[[Sequence[str]], bytes]
 
@@ -69,3 +74,15 @@ def test_clothes_do_not_matter(name: str) -> None:
     bare = verdict("\n".join(lines).encode())
 
     assert {dress: verdict(wear(lines)) for dress, wear in DRESSES.items()} == dict.fromkeys(DRESSES, bare)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=40, deadline=None)
+def test_no_log_is_too_strange(rng: random.Random) -> None:
+    """Lines of all logs in any order, cut anywhere, and bytes of no encoding: there is always an answer."""
+    lines = rng.choices(ALL_LINES, k=rng.randrange(200))
+    damaged = [line[rng.randrange(len(line) + 1) :] if rng.random() < 0.2 else line for line in lines]
+    noise = bytes(rng.randrange(256) for _ in range(rng.randrange(60)))
+    data = noise + rng.choice([b"\n", b"\r\n", b"\r", b"\n\n"]).join(damaged) + noise
+
+    assert isinstance(verdict(data), str)

@@ -124,6 +124,16 @@ def test_markdown_and_language(tmp_path: Path) -> None:
     assert "显存" in done.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell")
+def test_a_reader_that_has_seen_enough_changes_no_exit_code(tmp_path: Path) -> None:
+    """'| head -1' ends the output, not the verdict."""
+    log = written(tmp_path / "a.log", *START, *ERROR)
+    line = f"{sys.executable} -m nnunet_doctor diagnose {log} | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, encoding="utf-8", check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "F", "")
+
+
 def test_a_pack_brings_its_own_signatures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--checks adds what a laboratory knows of its own cluster."""
     check = """

@@ -201,7 +201,7 @@ def test_memory_does_not_grow_with_the_log() -> None:
         tracemalloc.stop()
         return used
 
-    few, many = peak(700), peak(7_000)
+    few, many = peak(300), peak(3_000)
     assert many < few + 8_000_000
 
 

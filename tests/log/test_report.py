@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -202,3 +203,19 @@ def test_facts_that_are_known_are_in_the_words() -> None:
     known = derive(Facts().with_values({"nnunet.version": "2.4.2", "torch.version": "2.9.0"}))
 
     assert "nnU-Net 2.4.2 cannot train with torch 2.9.0" in title_of(check, known, "en")
+
+
+def test_numbers_of_now_are_not_told_of_then() -> None:
+    """What is free in a machine now says nothing of the moment in which a run failed."""
+    machine = {"resources.shm_free_gib": 23.5, "training.shm_needed_gib": 0.3, "platform.os": "linux"}
+    found = said([*HEAD, *EPOCH, "ERROR: Unexpected bus error encountered in worker."])
+    record = build(replace(found, facts=found.facts.with_values(machine)), "en")
+    assert record.cause is not None
+
+    assert (record.cause.id, "23.5" in record.cause.title) == ("shm-too-small", False)
+
+
+def test_a_log_of_something_else_is_said_to_be_one() -> None:
+    """The wrong file has no failure of nnU-Net in it, and nothing else of it either."""
+    assert "nothing that nnU-Net prints" in text("nothing")
+    assert "nothing that nnU-Net prints" not in text("healthy")

@@ -8,7 +8,13 @@ from typing import Any
 
 from nnunet_doctor.facts.base import Unknown
 from nnunet_doctor.facts.derive.rules import is_in, or_none, rule
-from nnunet_doctor.facts.derive.workers import DEFAULT_WORKERS, MAIN_GIB, PROCESS_GIB, batch_gib, memory_gib
+from nnunet_doctor.facts.derive.workers import (
+    DEFAULT_WORKERS,
+    batch_gib,
+    memory_gib,
+    room_for_processes,
+    worker_processes,
+)
 
 
 @rule("resources.cpus_note", "resources.cpus", "resources.cpus_machine", "resources.cpus_limited_by")
@@ -16,26 +22,30 @@ def cpus_note(cpus: int, machine: int, limited_by: str | None) -> str:
     return f"{cpus} of {machine} ({limited_by})" if limited_by else str(cpus)
 
 
-@rule("resources.over_workers", "training.workers", "resources.cpus")
-def over_workers(workers: int, cpus: int) -> bool:
-    """One or two more than there are processors change nothing: workers wait for the disk and for one another."""
-    return workers > cpus + max(1, cpus // 4)
+@rule("resources.over_workers", "training.all_workers", "resources.cpus", "resources.cpus_machine")
+def over_workers(workers: int, cpus: int, machine: int) -> bool:
+    """One or two more than there are processors change nothing: workers wait for the disk and for one another.
+
+    On a whole machine, where only several GPUs bring more of them than processors, they take turns at no cost of note
+    until they are twice as many; within a limit the main process is held up with them.
+    """
+    return workers > (2 * cpus if cpus >= machine else cpus + max(1, cpus // 4))
 
 
 @rule(
     "resources.over_processes",
-    "training.processes",
+    "training.all_processes",
+    "training.ranks",
     "resources.cpus",
     "resources.cpus_machine",
     "resources.memory_available_gib",
 )
-def over_processes(processes: int, cpus: int, machine: int, memory: float) -> bool:
+def over_processes(processes: int, ranks: int, cpus: int, machine: int, memory: float) -> bool:
     """On a machine of one's own they only take turns; memory, and what others share, they must not exceed.
 
     The estimate is rough: one process more or less proves nothing.
     """
-    room = int((memory - max(MAIN_GIB.values())) / PROCESS_GIB)
-    return processes > room + 1 or (cpus < machine and processes > cpus + 1)
+    return processes > room_for_processes(memory, ranks) + 1 or (cpus < machine and processes > cpus + 1)
 
 
 MOST_TMP_LETTERS = 75
@@ -62,13 +72,16 @@ OTHER_FILES = 128
 """Libraries, devices of the driver, pipes of torch.compile's processes."""
 
 
-@rule("resources.open_files_needed", "platform.os", "training.workers", "training.worker_processes")
-def open_files_needed(system: str, workers: int, processes: int) -> int | None:
-    """Count the batches that wait in the main process (nnUNetTrainer.get_dataloaders), and the pipes of its workers."""
+@rule("resources.open_files_needed", "platform.os", "training.workers")
+def open_files_needed(system: str, workers: int) -> int | None:
+    """Count the batches that wait in a process that trains (nnUNetTrainer.get_dataloaders), and its workers' pipes.
+
+    The limit holds for each process, and so not for several GPUs together.
+    """
     if system != "linux":
         return None
     batches = 4 if workers == 0 else max(6, workers // 2) + max(3, workers // 4) + 4
-    return batches * TENSORS_OF_A_BATCH + 4 * processes + OTHER_FILES
+    return batches * TENSORS_OF_A_BATCH + 4 * worker_processes(workers, 1) + OTHER_FILES
 
 
 @rule("resources.over_open_files", "resources.open_files", "resources.open_files_needed")
@@ -95,6 +108,7 @@ def over_commit(free: float | None | Unknown, needed: float | Unknown, over_memo
     "resources.commit_workers",
     "resources.commit_free_gib",
     "training.safe_workers",
+    "training.ranks",
     "platform.os",
     "training.device",
     "preprocessed.patch_size",
@@ -105,6 +119,7 @@ def over_commit(free: float | None | Unknown, needed: float | Unknown, over_memo
 def commit_workers(
     free: float | None | Unknown,
     safe: int | Unknown,
+    ranks: int | Unknown,
     system: str | Unknown,
     device: str | Unknown,
     patch: Sequence[int] | None | Unknown,
@@ -114,12 +129,14 @@ def commit_workers(
     """Find the most workers that fit; what is not known of plan and device counts as for training.safe_workers."""
     if free is None or isinstance(free, Unknown):
         return free
+    if isinstance(ranks, Unknown):
+        return ranks
     one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
     most = min(DEFAULT_WORKERS, DEFAULT_WORKERS if isinstance(safe, Unknown) else safe)
     fits = (
         count
         for count in range(most, 0, -1)
-        if memory_gib(count, or_none(system) or "", or_none(device) or "cpu", one_batch) <= free
+        if memory_gib(count, ranks, or_none(system) or "", or_none(device) or "cpu", one_batch) <= free
     )
     return next(fits, 0)
 
@@ -140,12 +157,20 @@ _BLAS = ("resources.cpus", "resources.cpus_limited_by", "resources.cpus_machine"
 @rule(
     "resources.threads_needed",
     "platform.os",
+    "training.ranks",
     "training.worker_processes",
-    "training.processes",
+    "training.all_processes",
     *_BLAS,
 )
 def threads_needed(
-    system: str, workers: int, processes: int, cpus: int, limited_by: str | None, machine: int, wanted: int | None
+    system: str,
+    ranks: int,
+    workers: int,
+    processes: int,
+    cpus: int,
+    limited_by: str | None,
+    machine: int,
+    wanted: int | None,
 ) -> int | None:
     """Take the larger of training and final validation.
 
@@ -155,8 +180,12 @@ def threads_needed(
     if system != "linux":
         return None
     blas = _blas(cpus, limited_by, machine, wanted)
-    main = 1 + blas + min(cpus, 16)
-    return main + max(3 * workers, processes * (2 + blas))
+    return _main_threads(ranks, blas, cpus) + max(3 * workers, processes * (2 + blas))
+
+
+def _main_threads(ranks: int, blas: int, cpus: int) -> int:
+    """Count the threads of the processes that train; several have another one above them, which only waits."""
+    return ranks * (1 + blas + min(cpus, 16)) + (1 + blas if ranks > 1 else 0)
 
 
 @rule("resources.threads_limit", "resources.processes_limit", "resources.pids_limit", "resources.pids_used")
@@ -176,14 +205,14 @@ def over_threads(limit: int | None | Unknown, needed: int | None | Unknown) -> b
     return needed if isinstance(needed, Unknown) else needed > limit
 
 
-@rule("resources.thread_processes", "resources.threads_limit", *_BLAS)
+@rule("resources.thread_processes", "resources.threads_limit", "training.ranks", *_BLAS)
 def thread_processes(
-    limit: int | None, cpus: int, limited_by: str | None, machine: int, wanted: int | None
+    limit: int | None, ranks: int, cpus: int, limited_by: str | None, machine: int, wanted: int | None
 ) -> int | None:
     if limit is None:
         return None
     blas = _blas(cpus, limited_by, machine, wanted)
-    return max(1, (limit - 1 - blas - min(cpus, 16)) // (2 + blas))
+    return max(1, (limit - _main_threads(ranks, blas, cpus)) // (2 + blas) // ranks)
 
 
 LEAST_ADDRESS_SPACE_GIB = {"cuda": 16.0}

@@ -21,17 +21,28 @@ MAIN_GIB = {"cuda": 3.5, "mps": 3.5, "cpu": 4.0}
 """Memory of the main process: torch and its device libraries; on CPU the network and its activations too."""
 
 
+@rule("training.ranks", "training.num_gpus")
+def ranks(gpus: int) -> int:
+    """One process trains on each GPU (run_training.run_training, mp.spawn)."""
+    return max(1, gpus)
+
+
 @rule("training.workers", "nnunet.workers_variable", "resources.cpus_machine")
 def workers(variable: str | None, cpus: int) -> int | Unknown:
-    """min(nnUNet_n_proc_DA or 12, os.cpu_count()) (default_n_proc_DA.get_allowed_n_proc_DA)."""
+    """min(nnUNet_n_proc_DA or 12, os.cpu_count()), for each GPU (default_n_proc_DA.get_allowed_n_proc_DA)."""
     wanted = DEFAULT_WORKERS if variable is None else whole(variable, 0)
     return Unknown(f"nnUNet_n_proc_DA is {variable!r}, which is not a number") if wanted is None else min(wanted, cpus)
 
 
-@rule("training.worker_processes", "training.workers")
-def worker_processes(workers: int) -> int:
+@rule("training.all_workers", "training.workers", "training.ranks")
+def all_workers(workers: int, ranks: int) -> int:
+    return workers * ranks
+
+
+@rule("training.worker_processes", "training.workers", "training.ranks")
+def worker_processes(workers: int, ranks: int) -> int:
     """Validation gets max(1, n // 2) workers beside the n of training (nnUNetTrainer.get_dataloaders)."""
-    return 0 if workers == 0 else workers + max(1, workers // 2)
+    return ranks * (0 if workers == 0 else workers + max(1, workers // 2))
 
 
 def batches_in_flight(workers: int) -> int:
@@ -47,20 +58,31 @@ def batch_gib(patch: Sequence[int] | None, batch: int | None, channels: int | No
     return voxels * (4 * (channels or 1) + 2 * 8 / 7) / GIB
 
 
-def memory_gib(workers: int, system: str, device: str, one_batch_gib: float) -> float:
-    """Estimate the memory of a training: main process, workers, and the batches they hold."""
-    processes = worker_processes(workers)
-    return (
-        MAIN_GIB.get(device, 4.0) + processes * WORKER_GIB.get(system, 1.0) + batches_in_flight(workers) * one_batch_gib
-    )
+def memory_gib(workers: int, ranks: int, system: str, device: str, one_batch_gib: float) -> float:
+    """Estimate the memory of a training: main processes, workers, and the batches they hold.
+
+    Several processes share out the batch of the plans (nnUNetTrainer._set_batch_size_and_oversample), so that theirs
+    hold as much together as those of one.
+    """
+    processes = worker_processes(workers, ranks) * WORKER_GIB.get(system, 1.0)
+    return ranks * MAIN_GIB.get(device, 4.0) + processes + batches_in_flight(workers) * one_batch_gib
 
 
 _PLAN = ("preprocessed.patch_size", "preprocessed.batch_size", "preprocessed.channels")
 
 
-@rule("training.memory_needed_gib", "training.workers", "platform.os", "training.device", *_PLAN, tolerant=True)
+@rule(
+    "training.memory_needed_gib",
+    "training.workers",
+    "training.ranks",
+    "platform.os",
+    "training.device",
+    *_PLAN,
+    tolerant=True,
+)
 def memory_needed(
     workers: int | Unknown,
+    ranks: int | Unknown,
     system: str | Unknown,
     device: str | Unknown,
     patch: Sequence[int] | None | Unknown,
@@ -70,17 +92,19 @@ def memory_needed(
     """The dearest device is assumed while it is not known."""
     if isinstance(workers, Unknown):
         return workers
+    if isinstance(ranks, Unknown):
+        return ranks
     if isinstance(system, Unknown):
         return system
     one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
-    return round(memory_gib(workers, system, or_none(device) or "cpu", one_batch), 1)
+    return round(memory_gib(workers, ranks, system, or_none(device) or "cpu", one_batch), 1)
 
 
 @rule("training.shm_needed_gib", "training.workers", "platform.os", *_PLAN)
 def shm_needed(
     workers: int, system: str, patch: Sequence[int] | None, batch: int | None, channels: int | None
 ) -> float | None:
-    """Batches travel from the workers through /dev/shm as torch tensors."""
+    """Batches travel from the workers through /dev/shm as torch tensors; several GPUs share out each of them."""
     return round(batches_in_flight(workers) * batch_gib(patch, batch, channels), 3) if system == "linux" else None
 
 
@@ -88,12 +112,12 @@ PREDICTIONS_IN_FLIGHT = 3
 """One that is written and two in the queue (nnUNetTrainer.perform_actual_validation, check_workers_alive_and_busy)."""
 
 
-@rule("training.shm_validation_gib", "platform.os", "preprocessed.image_size", "preprocessed.labels")
-def shm_validation(system: str, image: Sequence[int] | None, labels: int | None) -> float | None:
+@rule("training.shm_validation_gib", "platform.os", "training.ranks", "preprocessed.image_size", "preprocessed.labels")
+def shm_validation(system: str, ranks: int, image: Sequence[int] | None, labels: int | None) -> float | None:
     """Predictions go to the export processes through /dev/shm: one float16 value for each label and voxel."""
     if system != "linux" or image is None or labels is None:
         return None
-    return round(PREDICTIONS_IN_FLIGHT * labels * math.prod(image) * 2 / GIB, 3)
+    return round(ranks * PREDICTIONS_IN_FLIGHT * labels * math.prod(image) * 2 / GIB, 3)
 
 
 @rule("training.over_shm_validation", "training.shm_validation_gib", "resources.shm_free_gib")
@@ -101,7 +125,7 @@ def over_shm_validation(needed: float | None, free: float | None) -> bool | None
     return over_shm(needed, free)
 
 
-@rule("training.over_cpus", "training.workers", "resources.cpus")
+@rule("training.over_cpus", "training.all_workers", "resources.cpus")
 def over_cpus(workers: int, cpus: int) -> bool:
     return workers > cpus
 
@@ -118,6 +142,7 @@ def over_shm(needed: float | None, free: float | None) -> bool | None:
 
 @rule(
     "training.safe_workers",
+    "training.ranks",
     "resources.cpus",
     "resources.cpus_machine",
     "resources.memory_available_gib",
@@ -129,6 +154,7 @@ def over_shm(needed: float | None, free: float | None) -> bool | None:
     tolerant=True,
 )
 def safe_workers(
+    ranks: int | Unknown,
     cpus: int | Unknown,
     machine: int | Unknown,
     memory: float | Unknown,
@@ -145,16 +171,18 @@ def safe_workers(
     Up to 2.2.1, nnU-Net without workers fails after the last epoch (SingleThreadedAugmenter has no ``_finish``), so
     one is the least there.
     """
+    if isinstance(ranks, Unknown):
+        return ranks
     if isinstance(cpus, Unknown):
         return cpus
     one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
     old = not isinstance(release, Unknown) and release is not None and is_in(release, "<2.3") is True
     least = 1 if old else 0
-    most = min(DEFAULT_WORKERS, cpus, cpus if isinstance(machine, Unknown) else machine)
+    most = min(DEFAULT_WORKERS, cpus // ranks, cpus if isinstance(machine, Unknown) else machine)
     for count in range(most, least, -1):
         fits_memory = (
             isinstance(memory, Unknown)
-            or memory_gib(count, or_none(system) or "", or_none(device) or "cpu", one_batch) <= memory
+            or memory_gib(count, ranks, or_none(system) or "", or_none(device) or "cpu", one_batch) <= memory
         )
         fits_shm = shm is None or isinstance(shm, Unknown) or batches_in_flight(count) * one_batch <= shm
         if fits_memory and fits_shm:
@@ -175,10 +203,20 @@ def processes(variable: str | None) -> int | Unknown:
     return Unknown(f"nnUNet_def_n_proc is {variable!r}, which is not a number above 0") if wanted is None else wanted
 
 
-@rule("training.safe_processes", "resources.cpus", "resources.memory_available_gib")
-def safe_processes(cpus: int, memory: float) -> int:
-    room = int((memory - max(MAIN_GIB.values())) / PROCESS_GIB)
-    return max(1, min(DEFAULT_PROCESSES, cpus, room))
+@rule("training.all_processes", "training.processes", "training.ranks")
+def all_processes(processes: int, ranks: int) -> int:
+    """Each of the processes that train has a pool of its own (nnUNetTrainer.perform_actual_validation)."""
+    return processes * ranks
+
+
+def room_for_processes(memory: float, ranks: int) -> int:
+    """Count the export processes that memory holds beside the processes that train."""
+    return int((memory - ranks * max(MAIN_GIB.values())) / PROCESS_GIB)
+
+
+@rule("training.safe_processes", "training.ranks", "resources.cpus", "resources.memory_available_gib")
+def safe_processes(ranks: int, cpus: int, memory: float) -> int:
+    return max(1, min(DEFAULT_PROCESSES, min(cpus, room_for_processes(memory, ranks)) // ranks))
 
 
 @rule("training.over_processes", "training.processes", "training.safe_processes")

@@ -12,7 +12,7 @@ import importlib
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,8 @@ GREYS = 24
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#00c896", "#ff7f50", "#8fa8ff")
 """Outlines of labels 1, 2, 3 ..., again from the first after the last; bright enough on black and on white images."""
 MOST_SLICE_BYTES = 64 * 1024**2
+MOST_NUMBERS = 8
+"""Values that are written beside their outlines."""
 WINDOW = (0.5, 99.5)
 """Percentiles of a slice that become black and white."""
 INTERLEAVED = ("png", "bmp", "tiff")
@@ -96,14 +98,15 @@ def _picture_of(image: Task, label: Task | None, until: float) -> Picture:
     np = voxels.load_numpy()
     width, height = _size(header)
     rows, columns = (np.arange(new) * old // new for new, old in ((height, grey.shape[0]), (width, grey.shape[1])))
-    pixels = _greys(grey[rows][:, columns])
+    pixels = _greys(grey[rows][:, columns], is_volume=len(header.shape) == 3)
     values: tuple[float, ...] = ()
+    places: dict[float, tuple[int, int]] = {}
     if outlined is not None:
         values = tuple(sorted({float(value) for value in np.unique(outlined) if value != 0}))
         # the largest value of each block: what is smaller than a pixel of the picture is seen all the same
         blocks = np.maximum.reduceat(np.maximum.reduceat(outlined, rows, axis=0), columns, axis=1)
-        _outline(pixels, blocks)
-    return Picture(_encoded(pixels), width, height, at + 1, slices, values, reason)
+        places = _outline(pixels, blocks)
+    return Picture(_encoded(pixels, places), width, height, at + 1, slices, values, reason)
 
 
 @contextlib.contextmanager
@@ -220,18 +223,23 @@ def _size(header: Header) -> tuple[int, int]:
     return width, height
 
 
-def _greys(pixels: Any) -> Any:
+def _greys(pixels: Any, *, is_volume: bool) -> Any:
+    """Return which grey each pixel gets: of a volume so that the body is told from air, and tissues from each other."""
     np = voxels.load_numpy()
     with np.errstate(all="ignore"):
         numbers = pixels.astype("f8")
         finite = numbers[np.isfinite(numbers)]
         low, high = np.percentile(finite, WINDOW) if finite.size else (0.0, 1.0)
+        bright = finite[finite > finite.mean()] if is_volume and finite.size else finite[:0]
+        if bright.size:
+            darkest, high = np.percentile(bright, WINDOW)
+            low = max(low, darkest - (high - darkest) / 2)
         share = (numbers - low) / (high - low if high > low and math.isfinite(high - low) else 1.0)
         return (np.clip(np.nan_to_num(share), 0, 1) * (GREYS - 1)).round().astype("u1")
 
 
-def _outline(pixels: Any, labels: Any) -> None:
-    """Colour the outermost pixels of each label."""
+def _outline(pixels: Any, labels: Any) -> dict[float, tuple[int, int]]:
+    """Colour the outermost pixels of each label, and return column and row of the first one of each."""
     np = voxels.load_numpy()
     edge = np.zeros(labels.shape, bool)
     edge[1:] |= labels[1:] != labels[:-1]
@@ -242,6 +250,12 @@ def _outline(pixels: Any, labels: Any) -> None:
         drawn = edge & (labels != 0) & np.isfinite(labels)
         numbers = (np.abs(labels[drawn]).astype("i8") - 1) % len(COLOURS)
     pixels[drawn] = GREYS + numbers
+    rows, columns = np.nonzero(drawn)
+    values, firsts = np.unique(labels[drawn], return_index=True)
+    return {
+        float(value): (int(columns[first]), int(rows[first]))
+        for value, first in zip(values[:MOST_NUMBERS], firsts[:MOST_NUMBERS], strict=True)
+    }
 
 
 def colour_of(value: float) -> str:
@@ -249,13 +263,20 @@ def colour_of(value: float) -> str:
     return COLOURS[(abs(int(value)) - 1) % len(COLOURS)] if math.isfinite(value) else COLOURS[0]
 
 
-def _encoded(pixels: Any) -> str:
-    from PIL import Image
+def _encoded(pixels: Any, places: Mapping[float, tuple[int, int]]) -> str:
+    """Return the PNG, with the value of each label written above its outline: colours are not for everybody."""
+    from PIL import Image, ImageDraw
 
     palette = [round(255 * grey / (GREYS - 1)) for grey in range(GREYS) for _ in range(3)]
     palette += [int(colour[at : at + 2], 16) for colour in COLOURS for at in (1, 3, 5)]
     picture = Image.frombytes("P", (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
     picture.putpalette(palette)
+    pen = ImageDraw.Draw(picture)
+    for value, (column, row) in places.items():
+        at = (min(column, picture.width - 12), max(row - 12, 0))
+        for across, down in ((-1, 0), (1, 0), (0, -1), (0, 1)):  # black around it, to be read on any grey
+            pen.text((at[0] + across, at[1] + down), f"{value:g}", fill=0)
+        pen.text(at, f"{value:g}", fill=GREYS + COLOURS.index(colour_of(value)))
     stream = io.BytesIO()
     picture.save(stream, "PNG", optimize=True)
     return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -247,16 +247,22 @@ def _plan(report: Report, manner: Manner) -> list[Markup]:
                 "tr",
                 el("th", el("code", item.setting), scope="row"),
                 el("td", el("code", item.value)),
-                el("td", el("a", item.because, href=f"#finding-{item.because}")),
+                el("td", _link(item.because, report)),
             )
             for item in plan.reasons
         ]
         title = say(language, "run_settings" if plan.blocked_by else "plan_head")
         head = _head(language, "html_setting", "html_value", "html_asked_by")
-        parts += [_table(title, head, rows), *map(_command, lines)]
+        parts += [_table(title, head, rows), _command("\n".join(lines))]
     if plan.blocked_by:
         parts.append(el("p", say(language, "plan_blocked", ids=", ".join(plan.blocked_by))))
     return parts
+
+
+def _link(id: str, report: Report) -> Markup:
+    """Return the id of a check, as a link where the page has its finding: some fire only under other settings."""
+    shown = any(finding.id == id for finding in report.findings)
+    return el("a", id, href=f"#finding-{id}") if shown else el("code", id)
 
 
 def _undecided(report: Report, language: str) -> list[Markup]:

@@ -156,6 +156,6 @@ def _round_numbers(low: float, high: float) -> list[float]:
 
 def number(value: float) -> str:
     """Return a number as short as it is still told from others."""
-    if value == int(value) and abs(value) < 1e6:
+    if abs(value) < 1e6 and value == int(value):
         return str(int(value))
     return f"{value:.3g}"

@@ -1,0 +1,299 @@
+"""Configuration: found upwards, refused with file and line, and outdone by what is said nearer."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from made_up import Installation
+
+from nnunet_doctor.cli import main
+from nnunet_doctor.config import OPTIONS, load
+from nnunet_doctor.errors import UserError
+
+MACHINE = Path(__file__).with_name("machines") / "linux-cuda-healthy.json"
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    """Write a file into a folder that is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def options(folder: Path) -> dict[str, object]:
+    """Return what the configuration that counts in a folder says."""
+    return {name: entry.value for name, entry in load(folder).options.items()}
+
+
+# --- finding -------------------------------------------------------------------------------------------------------
+
+
+def test_the_nearest_file_counts_alone(tmp_path: Path) -> None:
+    """The first folder upwards that has a configuration ends the search; files above it add nothing."""
+    put(tmp_path, "nnunet-doctor.toml", 'lang = "zh"\nquick = true')
+    put(tmp_path / "a", "pyproject.toml", '[tool.nnunet-doctor]\nlang = "en"')
+    below = tmp_path / "a" / "b" / "c"
+    below.mkdir(parents=True)
+
+    assert options(below) == {"lang": "en"}
+    assert options(tmp_path) == {"lang": "zh", "quick": True}
+
+
+def test_of_two_files_in_a_folder_the_doctors_own_counts(tmp_path: Path) -> None:
+    """nnunet-doctor.toml stands before pyproject.toml, even when it is empty."""
+    put(tmp_path, "pyproject.toml", "[tool.nnunet-doctor]\nquick = true")
+    put(tmp_path, "nnunet-doctor.toml", "")
+
+    assert options(tmp_path) == {}
+    assert load(tmp_path).file == tmp_path / "nnunet-doctor.toml"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[tool.nnunet-doctor]\nquick = true", '["tool"."nnunet-doctor"]\nquick = true', "tool.nnunet-doctor.quick = true"],
+)
+def test_a_project_may_write_the_table_as_toml_allows(tmp_path: Path, text: str) -> None:
+    """Quotes and dotted keys mean the same."""
+    put(tmp_path, "pyproject.toml", text)
+
+    assert options(tmp_path) == {"quick": True}
+
+
+def test_a_project_without_the_table_is_passed_over(tmp_path: Path) -> None:
+    """A pyproject.toml that only depends on the doctor, or is broken elsewhere, ends no search and stops nothing."""
+    put(tmp_path, "nnunet-doctor.toml", "quick = true")
+    put(tmp_path / "a", "pyproject.toml", '[project]\ndependencies = ["nnunet-doctor"]')
+    put(tmp_path / "a" / "b", "pyproject.toml", "this is = = no TOML")
+
+    assert options(tmp_path / "a" / "b") == {"quick": True}
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """A file says the same from every folder below it; a bare command is looked for in PATH."""
+    put(tmp_path, "nnunet-doctor.toml", 'checks = ["ci/checks"]\nbaseline = "old.json"\npython = "python3.11"')
+    (tmp_path / "deep").mkdir()
+    found = options(tmp_path / "deep")
+
+    assert found["checks"] == [str(tmp_path / "ci" / "checks")]
+    assert found["baseline"] == str(tmp_path / "old.json")
+    assert found["python"] == "python3.11"
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may give files away")
+def test_another_users_file_chooses_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies above a working folder on a shared disk may be anybody's, and an interpreter that it names would run."""
+    path = put(tmp_path, "nnunet-doctor.toml", 'python = "./evil"')
+    os.chown(path, 12345, 12345)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+
+    with pytest.raises(
+        UserError, match=r"nnunet-doctor\.toml:1: 'python' is not taken from a file that belongs to ano"
+    ):
+        load(tmp_path)
+
+
+# --- refusals ------------------------------------------------------------------------------------------------------
+
+REFUSED = {
+    "a misspelt option": (
+        'lang = "en"\nfial-on = "error"',
+        ":2: there is no option 'fial-on'; did you mean 'fail-on'?",
+    ),
+    "a misspelt table": ("\n[severty]\na = 1", ":2: there is no option 'severty'; did you mean 'severity'?"),
+    "a wrong type": ('\nquick = "yes"', ":2: 'quick' is true or false, not 'yes'"),
+    "a text for a list": ('select = "triton"', ":1: 'select' is a list of texts, not 'triton'"),
+    "a number for a text": ("lang = 1", ":1: 'lang' is a text in quotes, not 1"),
+    "a decision for one start": ("overwrite = true", ":1: 'overwrite' is said for one start"),
+    "no TOML": ("lang = \n", ":1: this is not TOML"),
+    "a wrong severity": (
+        '[severity]\nshm-too-small = "fatal"',
+        ":2: the severity of 'shm-too-small' is one of error, w",
+    ),
+    "a lowered guard": (
+        '[severity]\ntraining-finished = "info"',
+        ":2: 'training-finished' keeps a training from being",
+    ),
+    "no reason": ('[[waiver]]\nid = "nan"', ":1: a waiver needs 'reason'"),
+    "an empty reason": ('[[waiver]]\nid = "nan"\nreason = " "', ":3: a waiver needs 'reason'"),
+    "no id": ('[[waiver]]\nreason = "so"', ":1: a waiver needs 'id'"),
+    "a misspelt key of the second waiver": (
+        '[[waiver]]\nid = "nan"\nreason = "a"\n[[waiver]]\nid = "inf"\nreason = "b"\nutnil = 2027-01-31',
+        ":7: a waiver has no key 'utnil'; did you mean 'until'?",
+    ),
+    "no day": ('[[waiver]]\nid = "nan"\nreason = "a"\nuntil = "soon"', ":4: 'until' is a day such as 2027-01-31"),
+    "one bracket": ('[waiver]\nid = "nan"', ":1: write each waiver as [[waiver]]"),
+    "no pattern": ('[[waiver]]\nid = "nan"\nreason = "a"\nsubject = []', ":4: 'subject' of a waiver is a pattern"),
+    "a waiver of nothing": (
+        '[[waiver]]\nid = "nann"\nreason = "a"',
+        ":2: there is no check 'nann'; did you mean 'nan'?",
+    ),
+    "a severity of nothing": ('[severity]\nnann = "info"', ":2: there is no check 'nann'; did you mean 'nan'?"),
+    "subjects of a check without any": (
+        '[[waiver]]\nid = "triton-missing"\nreason = "a"\nsubject = "x"',
+        ":2: 'triton-missing' is about no files or cases",
+    ),
+    "a choice that there is not": ('fail-on = "warn"', ":1: there is no fail-on 'warn'; did you mean 'warning'?"),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_wrong_file_is_refused_with_its_line(
+    tmp_path: Path, text: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence names file, line and what is meant; `config` refuses what `check` refuses, with exit code 2."""
+    put(tmp_path, "nnunet-doctor.toml", text)
+    monkeypatch.chdir(tmp_path)
+    codes = [main(["config"]), main(["check", "--facts", str(MACHINE)])]
+    first, second = capsys.readouterr().err.splitlines()
+
+    assert codes == [2, 2]
+    assert first == second
+    assert first.startswith(f"nnunet-doctor.toml{said}")
+
+
+def test_a_number_out_of_range_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Values are held to what the option takes."""
+    put(tmp_path, "nnunet-doctor.toml", "\n\ntimeout = -1")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["check", "--quick"]) == 2
+    assert "nnunet-doctor.toml:3: timeout: '-1' is not a number of seconds above 0" in capsys.readouterr().err
+
+
+def test_the_line_is_found_in_a_project_file(tmp_path: Path) -> None:
+    """Keys of the same name in other tables are not taken for it."""
+    put(tmp_path, "pyproject.toml", '[tool.other]\nlang = "de"\n\n[tool.nnunet-doctor]\nselect = []\nlang = 7\n')
+
+    with pytest.raises(UserError, match=r"^pyproject\.toml:6: 'lang' is a text"):
+        load(tmp_path)
+
+
+def test_a_wrong_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables are held to the same words as options."""
+    monkeypatch.setenv("NNUNET_DOCTOR_QUICK", "maybe")
+
+    assert main(["check", "--facts", str(MACHINE)]) == 2
+    assert "NNUNET_DOCTOR_QUICK is 'maybe'" in capsys.readouterr().err
+
+
+def test_help_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken file does not keep the help away."""
+    put(tmp_path, "nnunet-doctor.toml", "broken = = =")
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "--help"])
+    assert ended.value.code == 0
+
+
+# --- what counts ---------------------------------------------------------------------------------------------------
+
+
+def settled(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[object, object]]:
+    """Return value and source of each option, as `config --format json` tells them."""
+    assert main(["config", "--format", "json"]) == 0
+    return {item["name"]: (item["value"], item["source"]) for item in json.loads(capsys.readouterr().out)["options"]}
+
+
+def test_config_tells_value_and_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The environment outdoes the file, the file the default; nothing is left out."""
+    put(tmp_path, "nnunet-doctor.toml", 'fail-on = "warning"\nignore = ["wsl2"]\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNUNET_DOCTOR_IGNORE", "os, paths")
+    found = settled(capsys)
+
+    assert set(found) == set(OPTIONS)
+    assert found["fail-on"] == ("warning", "nnunet-doctor.toml:1")
+    assert found["ignore"] == (["os", "paths"], "NNUNET_DOCTOR_IGNORE")
+    assert found["timeout"] == (60.0, None)
+
+
+def ignored_and_code(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[set[str], int]:
+    """Return the areas that a check of a recorded machine leaves out, and its exit code."""
+    code = main(["check", "--facts", str(MACHINE), "--format", "json", *arguments])
+    ignored = set(json.loads(capsys.readouterr().out)["ignored"])
+    return {
+        area
+        for area, id in {"wsl2": "wsl1", "triton": "triton-missing", "paths": "paths-unset"}.items()
+        if id in ignored
+    }, code
+
+
+def test_an_option_outdoes_the_environment_and_that_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each layer replaces the list of the one below; `--no-...` takes a flag back."""
+    put(tmp_path, "nnunet-doctor.toml", 'ignore = ["wsl2"]\n')
+    monkeypatch.chdir(tmp_path)
+    by_file = ignored_and_code([], capsys)[0]
+    monkeypatch.setenv("NNUNET_DOCTOR_IGNORE", "triton")
+    by_variable = ignored_and_code([], capsys)[0]
+    by_option = ignored_and_code(["--ignore", "paths"], capsys)[0]
+
+    assert (by_file, by_variable, by_option) == ({"wsl2"}, {"triton"}, {"paths"})
+
+
+def test_how_to_look_is_no_matter_of_a_recorded_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--facts is refused beside --quick, and not beside a configuration that says quick or names a training."""
+    put(tmp_path, "nnunet-doctor.toml", 'quick = true\npython = "nowhere/python"\nconfiguration = "3d_lowres"\n')
+    plain = main(["check", "--facts", str(MACHINE), "--format", "json"]), capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+
+    assert (main(["check", "--facts", str(MACHINE), "--format", "json"]), capsys.readouterr().out) == plain
+
+
+def test_a_look_follows_the_file_and_the_command_line(installation: Installation) -> None:
+    """`quick` in the file leaves torch alone, --no-quick starts it, and --deep is no contradiction to it."""
+    put(installation.base, "nnunet-doctor.toml", "quick = true\n")
+    reasons = {
+        arguments: installation.doctor("check", *arguments).stdout.count("--quick")
+        for arguments in ((), ("--no-quick",), ("--deep",))
+    }
+
+    assert reasons[()] > 0
+    assert (reasons["--no-quick",], reasons["--deep",]) == (0, 0)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_config_fits_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    """The table has 80 columns at most, and names severities, waivers and variables that nothing reads."""
+    text = (
+        '[severity]\nnan = "info"\n[[waiver]]\nid = "inf"\nreason = "known"\nuntil = 2099-01-31\nsubject = "imagesTr/*"'
+    )
+    put(tmp_path, "nnunet-doctor.toml", text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNUNET_DOCTOR_FIAL_ON", "never")
+
+    assert main(["config", "--lang", language]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(sum(1 + (ord(char) > 0x2E80) for char in line.rstrip()) for line in lines) <= 80
+    for words in ("nan = info", "inf", "known", "2099-01-31", "imagesTr/*", "NNUNET_DOCTOR_FAIL_ON"):
+        assert any(words in line for line in lines), words
+
+
+def test_a_severity_changes_what_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A lowered error fails no check and asks for no setting."""
+    machine = str(MACHINE.with_name("windows-cpu-nnunet242.json"))
+    before = main(["check", "--facts", machine, "--select", "compile-on-windows"])
+    put(tmp_path, "nnunet-doctor.toml", '[severity]\ncompile-on-windows = "info"\n')
+    monkeypatch.chdir(tmp_path)
+    after = main(["check", "--facts", machine, "--select", "compile-on-windows"])
+    said = capsys.readouterr().out.split("nnunet-doctor 0.1.0")[-1]
+
+    assert (before, after) == (1, 0)
+    assert "info  nnU-Net 2.4.2 compiles" in said
+    assert "nnUNet_compile=false   asked for" not in said

@@ -117,25 +117,31 @@ def _packs(taken: Collection[str]) -> list[Check]:
     """
     checks: list[Check] = []
     for pack in packs.installed():
+        if pack.problem is not None:
+            checks.append(unreadable(pack.name, pack.problem))
+            continue
         try:
-            if pack.problem is not None:
-                raise packs.PackError(pack.problem)
             read = [check for folder in pack.folders for check in read_folder(folder, f"pack {pack.name}")]
             _refuse_duplicates([*map(_as_listed, checks), *map(_as_listed, read)], taken)
-        except (packs.PackError, CheckError, OSError) as error:
+        except (CheckError, OSError) as error:
             read = [unreadable(pack.name, str(error))]
         checks += read
     return checks
 
 
 def unreadable(pack: str, problem: str) -> Check:
-    """Return what stands in the place of a pack that cannot be read. Its checks may be errors, and so it counts as one."""
+    """Return what stands in the place of a pack that cannot be read; its checks may be errors, so it counts as one."""
     text = {
         language: Text(say(language, "pack_unreadable", pack=pack), say(language, "pack_unreadable_why"))
         for language in LANGUAGES
     }
     id = "pack-" + re.sub(r"[^a-z0-9]+", "-", pack.lower()).strip("-")
     return Check(id, "nnunet", "error", text, origin=f"pack {pack}", unreadable=problem)
+
+
+def is_unreadable(item: Listed) -> bool:
+    """Say whether an item stands in the place of a pack that cannot be read."""
+    return item.origin.startswith("pack ") and item.read().unreadable is not None
 
 
 def _as_listed(check: Check) -> Listed:

@@ -179,6 +179,13 @@ def _looking(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="start no torch; what needs it stays undecided")
     parser.add_argument(
+        "--probes",
+        metavar="PACK",
+        action="append",
+        default=[],
+        help="let the probe of an installed pack look too, which runs its code; repeatable",
+    )
+    parser.add_argument(
         "--timeout", metavar="SECONDS", type=_seconds, default=60.0, help="deadline of each look; default: 60"
     )
 
@@ -420,7 +427,27 @@ def _context(options: argparse.Namespace, request: Request, raw: RawLook | None 
         deep=getattr(options, "deep", False),
         timeout=options.timeout,
         raw=raw,
+        packs=tuple(_words(options.probes)),
     )
+
+
+def _load_checks(options: argparse.Namespace, *, with_examples: bool = False) -> tuple[Check, ...]:
+    from nnunet_doctor import examination
+
+    checks = examination.load_checks(options.checks, with_examples=with_examples)
+    _tell_left_out(checks, options)
+    return checks
+
+
+def _tell_left_out(checks: Sequence[Check], options: argparse.Namespace) -> None:
+    """Name the packs that cannot be read."""
+    for check in checks:
+        if check.unreadable is not None:
+            from nnunet_doctor.words import say
+
+            pack = check.origin.removeprefix("pack ")
+            text = say(_language(options), "pack_left_out", pack=pack, problem=check.unreadable)
+            print(f"nnunet-doctor: {text}", file=sys.stderr)
 
 
 def _start_looking(
@@ -482,6 +509,7 @@ def _check(options: argparse.Namespace) -> int:
     language = _language(options)
     baseline = _baseline(options.baseline)
     checks, ignored = examination.choose_checks(options.checks, select, ignore)
+    _tell_left_out(checks, options)
     checks, expired = _with_configuration(options, checks, ignored)
     if not options.facts and wait is None:
         wait = _start_looking(options, request, examination.asked_by(checks), keep)
@@ -609,12 +637,11 @@ def _print_json(text: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination
     from nnunet_doctor.run.go import Manner
     from nnunet_doctor.run.session import Wishes, run
     from nnunet_doctor.when import nearest
 
-    checks, _ = _with_configuration(options, examination.load_checks(options.checks), starts=True)
+    checks, _ = _with_configuration(options, _load_checks(options), starts=True)
     for id in options.force:
         ids = {check.id for check in checks}
         if id not in ids:
@@ -647,21 +674,21 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _diagnose(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination
     from nnunet_doctor.log import source, whole
     from nnunet_doctor.log.diagnose import diagnose
     from nnunet_doctor.log.facts import laid_over, observed_in
+    from nnunet_doctor.log.reading import Known
     from nnunet_doctor.report import diagnosis as report
 
     sources = source.find_sources(options.log)
-    checks = examination.load_checks(options.checks)
+    known = Known(_load_checks(options))
     here = options.here or source.is_of_results(sources, os.environ.get("nnUNet_results"))  # noqa: SIM112
     language = _language(options)
     stdin = getattr(sys.stdin, "buffer", None)
     if options.follow:
-        reading = whole.follow_log(sources, checks, lambda text: print(text, file=sys.stderr, flush=True), language)
+        reading = whole.follow_log(sources, known, lambda text: print(text, file=sys.stderr, flush=True), language)
     else:
-        reading = whole.read_logs(sources, checks, stdin)
+        reading = whole.read_logs(sources, known, stdin)
     facts = laid_over(_own_facts(), observed_in(reading.facts)) if here else None
     found = diagnose(reading, facts)
     record = report.build(found, language)
@@ -725,10 +752,10 @@ def _fix(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from nnunet_doctor import demo, examination
+    from nnunet_doctor import demo
 
     context = _context(options, Request(device=options.device))
-    return demo.demo(context, examination.load_checks(options.checks), options.folder, _language(options), sys.stdout)
+    return demo.demo(context, _load_checks(options), options.folder, _language(options), sys.stdout)
 
 
 def _facts(options: argparse.Namespace) -> int:
@@ -746,10 +773,9 @@ def _facts(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination
     from nnunet_doctor.report import listing
 
-    checks = examination.load_checks(options.checks)
+    checks = _load_checks(options)
     what = "facts" if options.facts else "tables" if options.tables else "checks"
     if options.markdown:
         print(listing.to_markdown(checks), end="")
@@ -761,11 +787,10 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination
     from nnunet_doctor.report import listing
     from nnunet_doctor.when import nearest
 
-    checks = {check.id: check for check in examination.load_checks(options.checks, with_examples=True)}
+    checks = {check.id: check for check in _load_checks(options, with_examples=True)}
     if options.id not in checks:
         raise UserError(
             f"there is no check {options.id!r}{nearest(options.id, checks)}; 'nnunet-doctor list' shows them"
@@ -792,11 +817,10 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
-    from nnunet_doctor import examination
     from nnunet_doctor.options import rows
     from nnunet_doctor.report import configuration
 
-    _with_configuration(options, examination.load_checks(options.checks))
+    _with_configuration(options, _load_checks(options))
     commands = next(action.choices for action in _parser()._actions if isinstance(action.choices, dict))  # noqa: SLF001
     shown = rows([commands["check"], commands["run"]], options.config, os.environ)
     if options.format == "json":

@@ -234,7 +234,11 @@ def choose_checks(
         left: list[str] = []
         for item in listed:
             names = {item.id, item.area}
-            if (not select or names & set(select)) and not names & set(ignore):
+            if catalogue.is_unreadable(item):  # its checks may be of any area
+                names, wanted = {item.id}, True
+            else:
+                wanted = not select or not names.isdisjoint(select)
+            if wanted and names.isdisjoint(ignore):
                 asked.append(item.read())
             else:
                 left.append(item.id)

@@ -207,7 +207,7 @@ def _in_new_environment(environment: Environment) -> Fitted:
     """Return how to make an environment, the only thing that can be done; what goes into it is told by a look at it."""
     notes = ("install_read_only" if environment.system_packages else "install_managed",)
     if environment.is_conda:
-        return Fitted(((environment.conda, "create", "-n", "nnunet", "python=3.12"),), notes)
+        return Fitted(((environment.conda, "create", "-n", NEW_ENVIRONMENT, "python=3.12"),), notes)
     seeing = ("--system-site-packages",) if environment.system_packages else ()
     if not environment.venv_module and environment.uv:
         return Fitted((("uv", "venv", "--seed", "--python", environment.python, *seeing, NEW_ENVIRONMENT),), notes)

@@ -71,6 +71,13 @@ def test_chinese_has_its_own_punctuation() -> None:
             assert not ascii_mark.search(text), f"{check.id}: {text}"
 
 
+def test_examples_come_last() -> None:
+    """Reading stops at the first example of a built-in check, so that nothing may follow them."""
+    whole = {check.id: check._replace(examples=(), log_examples=()) for check in CHECKS}
+
+    assert [check.id for check in catalogue.load() if str(whole[check.id]) != str(check)] == []
+
+
 def test_titles_have_no_full_stop() -> None:
     """A title is a heading."""
     assert [

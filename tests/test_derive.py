@@ -394,6 +394,17 @@ def test_variables_that_switch_torch_compile_off(name: str, value: str, torch: s
 
 
 @pytest.mark.parametrize(
+    ("value", "unusable"),
+    [("8", None), (" 4 ", None), ("0", None), ("-1", None), ("four", "four"), ("1.5", "1.5"), ("", "")],
+)
+def test_only_what_int_refuses_makes_the_number_of_compile_threads_unusable(value: str, unusable: str | None) -> None:
+    """A negative number compiles in the main process, as 1 does, and must not keep a training from starting."""
+    facts = known(triton__variables=(Detail("TORCHINDUCTOR_COMPILE_THREADS", value),))
+
+    assert facts["triton.threads_unusable"] == unusable
+
+
+@pytest.mark.parametrize(
     ("triton", "link", "old_gcc"),
     [("2.1.0", True, False), ("2.3.1", True, True), ("3.2.0", True, True), ("3.5.1", True, True),
      ("3.6.0", False, True), ("3.8.0", False, True), ("9.0.0", False, True)],

@@ -153,7 +153,7 @@ READ_ONLY = KNOWN | {"python.installs_with": "venv", "python.externally_managed"
         (
             TORCH,
             READ_ONLY | {"python.environment": "conda"},
-            "conda create -n nnunet python=3.12",
+            "conda create -n nnunet-env python=3.12",
             ("install_read_only",),
         ),
         (["conda", "activate", "/env"], CONDA | {"python.conda": "/usr/bin/mamba"}, "mamba activate /env", ()),

@@ -5,10 +5,12 @@
       "doctor": "0.1.0",
       "facts":   { "platform.os": "windows", "triton.importable": { "unknown": "reason" }, ... },
       "derived": { "training.compiles": true, ... },
+      "packs":   { "scanner.model": "A1", ... },
       "sources": { "platform.os": "platform.system()", ... }
     }
 
-``derived`` is for readers: it is computed anew from ``facts`` when a file is read.
+``derived`` is for readers: it is computed anew from ``facts`` when a file is read. ``packs`` holds what installed packs
+have added, where there are any; whoever reads the file may not have them, and does without.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Any
 
 from nnunet_doctor.facts.base import Detail, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
-from nnunet_doctor.facts.record import CATALOGUE, FactInfo, Facts
+from nnunet_doctor.facts.record import AREAS, CATALOGUE, FactInfo, Facts
 
 SCHEMA_VERSION = 1
 
@@ -84,11 +86,13 @@ def _detail(info: FactInfo, item: Any) -> Detail:
 def to_document(facts: Facts, doctor: str) -> dict[str, Any]:
     """Return facts as the document described above."""
     plain = {name: to_plain(value) for name, value in facts}
+    added = {name: plain.pop(name) for name in list(plain) if name.partition(".")[0] not in AREAS}
     return {
         "schema_version": SCHEMA_VERSION,
         "doctor": doctor,
         "facts": {name: value for name, value in plain.items() if not CATALOGUE[name].derived},
         "derived": {name: value for name, value in plain.items() if CATALOGUE[name].derived},
+        **({"packs": added} if added else {}),
         "sources": {
             name: facts.sources[name] for name in plain if name in facts.sources and not CATALOGUE[name].derived
         },
@@ -117,6 +121,10 @@ def from_document(document: Any) -> Facts:
         if name in CATALOGUE and CATALOGUE[name].derived:
             raise FactError(f"{name!r} follows from other facts and cannot be given")
         values[name] = from_plain(name, value)
+    added = document.get("packs", {})
+    if not isinstance(added, Mapping) or any(name.partition(".")[0] in AREAS for name in added):
+        raise FactError("its 'packs' are not facts of packs")
+    values |= {name: from_plain(name, value) for name, value in added.items() if name in CATALOGUE}
     return derive(Facts().with_values(values, {str(name): text for name, text in sources.items()}))
 
 
@@ -140,6 +148,7 @@ def schema() -> dict[str, Any]:
             "doctor": {"type": "string"},
             "facts": record(observed),
             "derived": record(following),
+            "packs": {"type": "object"},
             "sources": {"type": "object", "additionalProperties": {"type": "string"}},
         },
     }

@@ -20,13 +20,13 @@ from nnunet_doctor.log.source import Source, find_sources, follow, read_debug, r
 from nnunet_doctor.words import say
 
 
-def read_logs(sources: Sequence[Source], checks: Sequence[Check], stdin: IO[bytes] | None = None) -> Reading:
+def read_logs(sources: Sequence[Source], known: Known, stdin: IO[bytes] | None = None) -> Reading:
     """Read logs of one run, or of one training, one after another.
 
     Raises:
         UserError: One of them cannot be read.
     """
-    reader, debug = reader_for(sources, checks)
+    reader, debug = reader_for(sources, known)
     for source in sources:
         reader.begin(source.name, is_own=source.is_own, age=source.age)
         for piece in read_source(source, stdin or io.BytesIO()):
@@ -50,14 +50,12 @@ A_DAY = 86400.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def follow_log(
-    sources: Sequence[Source], checks: Sequence[Check], tell: Callable[[str], None], language: str
-) -> Reading:
+def follow_log(sources: Sequence[Source], known: Known, tell: Callable[[str], None], language: str) -> Reading:
     """Read a log and what is added to it, until the run has ended or the user has seen enough.
 
     Args:
         sources: Logs; the last one is followed, and those before it are read first.
-        checks: What is known.
+        known: What is known.
         tell: Called with a sentence about the course whenever an epoch has ended.
         language: Language of the sentences.
 
@@ -65,7 +63,7 @@ def follow_log(
         UserError: A log cannot be read, or is no file.
     """
     *before, last = sources
-    reader, debug = reader_for(sources, checks)
+    reader, debug = reader_for(sources, known)
     if last.path is None:
         raise UserError("--follow watches a file; standard input is read to its end anyway")
     for source in before:
@@ -107,9 +105,9 @@ def _sentence(course: Course, language: str) -> str:
     )
 
 
-def reader_for(sources: Sequence[Source], checks: Sequence[Check]) -> tuple[Reader, dict[str, str]]:
+def reader_for(sources: Sequence[Source], known: Known) -> tuple[Reader, dict[str, str]]:
     """Return a reader that knows already what names, folders and debug.json tell, and the latter's content."""
-    reader = Reader(Known(checks))
+    reader = Reader(known)
     debug = dict(read_debug(sources))
     reader.learner.note(from_debug(debug))
     for source in sources:
@@ -132,7 +130,7 @@ def diagnose_file(
         UserError: The file cannot be read.
     """
     sources = find_sources([str(path)])
-    reader, debug = reader_for(sources, checks)
+    reader, debug = reader_for(sources, Known(checks))
     for source in sources:
         reader.begin(source.name, age=source.age)
         for piece in read_source(source, io.BytesIO()):

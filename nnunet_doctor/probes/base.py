@@ -48,6 +48,7 @@ class Context:
         deep: Whether to try out what a training does: the device, a worker, the folders.
         timeout: Seconds that each probe, and the child in the examined interpreter, may take.
         raw: How to look at the raw dataset; that takes as long as it takes.
+        packs: Installed packs whose probes are run too.
     """
 
     python: Path
@@ -57,6 +58,7 @@ class Context:
     deep: bool = False
     timeout: float = 60.0
     raw: RawLook = RawLook()
+    packs: tuple[str, ...] = ()
 
 
 @dataclass

@@ -17,13 +17,16 @@ from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.request import FACTS
 
 if TYPE_CHECKING:
-    from nnunet_doctor.facts import Facts, Observed
+    from nnunet_doctor.facts import Facts, Observed, Unknown
     from nnunet_doctor.probes.child import Report
 
 Look = Callable[..., Notes]
 
 GRACE_SECONDS = 5.0
 """What a probe gets beyond the deadline of its own child, to clean up."""
+
+PACK = "pack"
+"""What notes the facts that installed packs declare, where their probes are named."""
 
 NOT_ASKED = "not asked for"
 """Why a fact is unknown whose probe was not started."""
@@ -91,7 +94,7 @@ _NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.no
 
 def noted_by(fact: str) -> str:
     """Name the probe that notes an observed fact."""
-    return _NOTED_BY.get(fact) or _NOTED_BY[fact.partition(".")[0]]
+    return _NOTED_BY.get(fact) or _NOTED_BY.get(fact.partition(".")[0], PACK)
 
 
 def _known(context: Context) -> Notes:
@@ -135,6 +138,26 @@ def _looks(names: Collection[str], examined: Callable[[], Report] | None) -> dic
     return looks
 
 
+def _probes_of_packs(context: Context, asked: Collection[str] | None) -> dict[str, Look]:
+    """Return the probes of packs that are named, where their facts are asked."""
+    if not context.packs:
+        return {}
+    from nnunet_doctor.probes import packs
+
+    return {
+        f"{PACK} {pack.name}": functools.partial(packs.look, pack=pack)
+        for pack in packs.named(context.packs)
+        if asked is None or not pack.facts.keys().isdisjoint(asked)
+    }
+
+
+def _not_named(fact: str) -> Unknown:
+    from nnunet_doctor.facts import Unknown
+    from nnunet_doctor.packs import owner_of
+
+    return Unknown(f"its probe runs only when it is named: --probes {owner_of(fact)}")
+
+
 @dataclass
 class _Running:
     thread: threading.Thread
@@ -158,12 +181,13 @@ def start_looking(context: Context, asked: Collection[str] | None = None) -> Cal
     """
     until = time.monotonic() + context.timeout + GRACE_SECONDS
     names = list(PROBES) if asked is None else _needed(context, asked)
+    own = _probes_of_packs(context, asked)
     examined = None
     if "interpreter" in names:
         from nnunet_doctor.probes import child
 
         examined = child.start(context)
-    looks = _looks(names, examined)
+    looks = _looks(names, examined) | own
     trial = looks.pop("trial", None)
     running = {name: _start(look, context) for name, look in looks.items()}
     if trial is not None:
@@ -207,6 +231,8 @@ def _collect(running: Mapping[str, _Running], context: Context, until: float, as
                 values[name] = not_asked
         elif name in known.values and (name in FACTS.values() or noted_by(name) not in running):
             values[name], sources[name] = known.values[name], known.sources[name]
+        elif name not in values and noted_by(name) == PACK:
+            values[name] = _not_named(name)
         elif name not in values:
             values[name] = lost if noted_by(name) in running else not_asked
     return derive(Facts(values, sources), asked)

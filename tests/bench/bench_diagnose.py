@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.log.diagnose import diagnose
+from nnunet_doctor.log.reading import Known
 from nnunet_doctor.log.source import find_sources
 from nnunet_doctor.log.whole import read_logs
 
@@ -124,7 +125,7 @@ def main() -> int:
         "errors": errors(rng),
         **({"retold": retold(options.logs)} if options.logs else {}),
     }
-    checks = catalogue.load()
+    known = Known(catalogue.load())
     slow = []
     with tempfile.TemporaryDirectory() as folder:
         print(f"{'kind':10} {'MB':>6} {'MB/s':>7} {'grep':>7} {'MiB':>6}  outcome")
@@ -135,7 +136,7 @@ def main() -> int:
             write(path, lines, options.mb * MB)
             size = path.stat().st_size / MB
             begun = time.process_time()
-            found = diagnose(read_logs(find_sources([str(path)]), checks))
+            found = diagnose(read_logs(find_sources([str(path)]), known))
             rate = size / (time.process_time() - begun)
             peak = psutil.Process().memory_info().rss / 1024**2
             peer = "-"

@@ -13,6 +13,7 @@ import tomli
 from nnunet_doctor import catalogue
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
+from nnunet_doctor.log.reading import Known
 from nnunet_doctor.log.source import OWN_LOG, Source
 from nnunet_doctor.log.whole import read_logs
 from nnunet_doctor.report.diagnosis import build
@@ -20,6 +21,7 @@ from nnunet_doctor.report.diagnosis import build
 FOLDER = Path(__file__).with_name("corpus")
 LABELS = tomli.loads((FOLDER / "labels.toml").read_text(encoding="utf-8"))["log"]
 CHECKS = catalogue.load()
+KNOWN = Known(CHECKS)
 IDS = {check.id for check in CHECKS}
 OLD = 1e7
 """Seconds after which nobody takes a log for one of a run that goes on."""
@@ -36,7 +38,7 @@ def files_of(label: dict[str, Any]) -> tuple[str, ...]:
 def read(files: tuple[str, ...], age: float) -> LogDiagnosis:
     """Diagnose the files of an entry as the command does."""
     sources = [Source(name, FOLDER / name, age, name.startswith(OWN_LOG)) for name in files]
-    return diagnose(read_logs(sources, CHECKS))
+    return diagnose(read_logs(sources, KNOWN))
 
 
 def said(label: dict[str, Any]) -> LogDiagnosis:

@@ -383,17 +383,17 @@ def test_one_run_writes_all_forms(installation: Installation) -> None:
 
 
 def test_all_forms_of_a_large_report_take_less_than_a_second() -> None:
-    """Five thousand files in findings and three hundred checks are told in all forms while nobody notices."""
+    """Five thousand files in findings and three hundred checks take less than a second of processor time."""
     report = nasty(names=[f"labelsTr/case_{number}.nii.gz" for number in range(5000)], more=300)
     how = manner()
     for name in FORMS:  # what is loaded once is not the work
         render(name, nasty(), how)
-    begun = time.perf_counter()
+    begun = time.process_time()
     for name in FORMS:
         if name not in ("text", "svg"):  # a terminal's worth of lines is told elsewhere
             render(name, report, how)
 
-    assert time.perf_counter() - begun < 1.0
+    assert time.process_time() - begun < 1.0
 
 
 @pytest.mark.parametrize("suffix", [suffix for form in FORMS.values() for suffix in form.suffixes])

@@ -249,9 +249,10 @@ def on_windows_drive(wsl: int | None, *known: str | None) -> tuple[Detail, ...] 
     )
 
 
-@rule("paths.preprocessed_on_windows_drive", "paths.on_windows_drive")
-def preprocessed_on_windows_drive(folders: Sequence[Detail] | None) -> bool | None:
-    return None if folders is None else any(item.subject == "nnUNet_preprocessed" for item in folders)
+@rule("paths.preprocessed_on_windows_drive", "paths.on_windows_drive", "platform.wsl")
+def preprocessed_on_windows_drive(folders: Sequence[Detail] | None, wsl: int | None) -> bool | None:
+    """WSL1 hands what is read over by the kernel of Windows, without a border between machines."""
+    return None if folders is None else wsl == 2 and any(item.subject == "nnUNet_preprocessed" for item in folders)
 
 
 @rule("paths.non_ascii", *_VALUES)

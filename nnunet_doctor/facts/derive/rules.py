@@ -122,7 +122,7 @@ def is_in(version: str, wanted: str) -> bool | Unknown:
         return Unknown(f"{wanted!r} is not a version range")
 
 
-def whole(text: str, least: int) -> int | None:
+def whole(text: str, least: float) -> int | None:
     """Return a text as a whole number; None when it is none, or below the least."""
     try:
         number = int(text)

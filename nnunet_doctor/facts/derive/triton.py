@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from nnunet_doctor.facts.base import Detail, Unknown
@@ -87,9 +88,9 @@ def driver_behind(assembler: str | None, driver: str | None) -> bool | None:
 
 @rule("triton.threads_unusable", "triton.variables")
 def threads_unusable(variables: Sequence[Detail] | None) -> str | None:
-    """torch/_inductor/config.py hands the variable to int() when it is imported."""
+    """torch/_inductor/config.py hands the variable to int() when it is imported; 0 and less compile like 1."""
     for item in variables or ():
-        if item.subject == "TORCHINDUCTOR_COMPILE_THREADS" and whole(item.message, 0) is None:
+        if item.subject == "TORCHINDUCTOR_COMPILE_THREADS" and whole(item.message, -math.inf) is None:
             return item.message
     return None
 

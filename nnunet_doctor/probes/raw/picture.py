@@ -233,7 +233,7 @@ def _greys(pixels: Any, *, is_volume: bool) -> Any:
         bright = finite[finite > finite.mean()] if is_volume and finite.size else finite[:0]
         if bright.size:
             darkest, high = np.percentile(bright, WINDOW)
-            low = max(low, darkest - (high - darkest) / 2)
+            low = max(low, darkest - (high - darkest) / 2) if high > darkest else low
         share = (numbers - low) / (high - low if high > low and math.isfinite(high - low) else 1.0)
         return (np.clip(np.nan_to_num(share), 0, 1) * (GREYS - 1)).round().astype("u1")
 

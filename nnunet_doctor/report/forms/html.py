@@ -181,7 +181,7 @@ def _finding(finding: FindingRecord, report: Report, manner: Manner, heading: st
     ]
     if finding.references:
         parts.append(el("p", say(language, "explain_references", items=", ".join(finding.references)), class_="quiet"))
-    folded = [item for item in report.findings if item.id in consequences(report, finding.id)]
+    folded = consequences(report, finding.id)
     if folded:
         ids = ", ".join(item.id for item in folded)
         inner = [_finding(item, report, manner, "h4") for item in folded]

@@ -128,6 +128,6 @@ def settings_of(report: Report) -> list[str]:
     return [*(f"{name}={value}" for name, value in report.plan.env.items()), *report.plan.args]
 
 
-def consequences(report: Report, id: str) -> list[str]:
-    """Return the ids of the findings that another one is the cause of."""
-    return [item.id for item in report.findings if item.explained_by == id]
+def consequences(report: Report, id: str) -> list[FindingRecord]:
+    """Return the findings that another one is the cause of."""
+    return [item for item in report.findings if item.explained_by == id]

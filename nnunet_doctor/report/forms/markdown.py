@@ -69,7 +69,7 @@ def _finding(finding: FindingRecord, report: Report, manner: Manner) -> str:
     ]
     folded = consequences(report, finding.id)
     if folded:
-        rows.append("- " + say(language, "follows", ids=", ".join(map(span, folded))))
+        rows.append("- " + say(language, "follows", ids=", ".join(span(item.id) for item in folded)))
     if rows:
         blocks.append("\n".join(rows))
     for number, fix in enumerate(finding.fixes, 1):

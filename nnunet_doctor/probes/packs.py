@@ -1,0 +1,106 @@
+"""Probes of installed packs. They run code that is not ours, so each has a process of its own, and a deadline."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunet_doctor import processes
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.facts import FactInfo, Observed, Unknown
+from nnunet_doctor.packs import Pack, installed
+from nnunet_doctor.probes.base import Context, Notes
+
+MOST_BYTES = 4 * 1024**2
+"""An answer over this size is not read."""
+
+
+class PackProbeError(Exception):
+    """A probe of a pack that gave no answer; the message says why, in one sentence."""
+
+
+def named(names: Sequence[str]) -> list[Pack]:
+    """Return the packs whose probes are named.
+
+    Raises:
+        UserError: No installed pack has this name, or it has no probe.
+    """
+    packs = {pack.name: pack for pack in installed()}
+    for name in names:
+        if name not in packs:
+            from nnunet_doctor.when import nearest
+
+            known = f"there are {', '.join(packs)}" if packs else "no pack is installed"
+            raise UserError(f"--probes {name}: there is no such pack{nearest(name, packs)}; {known}")
+        if packs[name].problem is None and packs[name].probe is None:
+            raise UserError(f"--probes {name}: this pack has no probe")
+    return [packs[name] for name in dict.fromkeys(names) if packs[name].probe is not None]
+
+
+def look(context: Context, *, pack: Pack) -> Notes:
+    """Note the facts of a pack; when its probe fails, in whatever way, they are unknown with that as the reason."""
+    notes = Notes()
+    try:
+        found = _answer(pack, context)
+    except (PackProbeError, OSError) as error:
+        reason = f"the probe of the pack {pack.name} failed: {error}"
+        found = {name: {"unknown": reason} for name in pack.facts}
+    for name, info in pack.facts.items():
+        notes.values[name] = _value(info, found, pack.name)
+        notes.sources[name] = f"pack {pack.name}"
+    return notes
+
+
+def _value(info: FactInfo, found: dict[str, Any], pack: str) -> Observed:
+    from nnunet_doctor.facts.exchange import FactError, from_plain
+
+    if info.name not in found:
+        return Unknown(f"the probe of the pack {pack} says nothing of it")
+    try:
+        return from_plain(info.name, found[info.name])
+    except FactError as error:
+        return Unknown(f"the probe of the pack {pack} failed: {error}")
+
+
+def _answer(pack: Pack, context: Context) -> dict[str, Any]:
+    """Run the probe in a child process and return what it says.
+
+    Raises:
+        PackProbeError: It raises, hangs, exits, crashes, or says what is no answer.
+        OSError: The child cannot be started.
+    """
+    request = context.request
+    asked = {
+        "dataset": request.dataset,
+        "configuration": request.configuration,
+        "fold": request.fold,
+        "device": request.device,
+        "python": str(context.python),
+        "quick": context.quick,
+        "deep": context.deep,
+    }
+    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True) as folder:
+        order, answer = Path(folder, "order.json"), Path(folder, "answer.json")
+        order.write_text(json.dumps({"path": sys.path, "probe": pack.probe, "request": asked}), encoding="utf-8")
+        child = Path(__file__).with_name("pack_child.py")
+        command = [sys.executable, "-I", "-X", "utf8", str(child), str(order), str(answer)]
+        ended = processes.run(command, context.timeout, context.environ)
+        if ended.code is None:
+            raise PackProbeError(f"no end after {context.timeout:g} s")
+        if not answer.is_file():
+            last = ended.output.strip().splitlines()[-1:]
+            raise PackProbeError(", ".join([ended.death or f"it ended with exit code {ended.code}", *last]))
+        if answer.stat().st_size > MOST_BYTES:
+            raise PackProbeError(f"its answer has more than {MOST_BYTES // 1024**2} MB")
+        said = json.loads(answer.read_text(encoding="utf-8"))
+    if "error" in said:
+        raise PackProbeError(said["error"])
+    found: dict[str, Any] = said["facts"]
+    strange = next((name for name in found if name not in pack.facts), None)
+    if strange is not None:
+        raise PackProbeError(f"it gives {strange!r}, which the pack does not declare")
+    return found

@@ -1,0 +1,525 @@
+"""Takes names and paths out of facts and texts before anything is shared. Pure.
+
+What checks decide by stays: a path is replaced by one of the same kind, piece by piece. Separators, drives,
+punctuation, blanks, endings, length and the kind of each letter stay, and so does whether an encoding of the machine
+knows it; the same piece becomes the same piece everywhere, so that what was below a folder still is. Pieces that
+everybody has (``home``, ``site-packages``, ``nnUNet_raw``) and what lies inside installed packages are kept.
+Replacements are counted in the order in which names appear and are no hashes, which a list of patients would open.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
+from nnunet_doctor.facts.derive import derive
+
+PATHS = frozenset(
+    (
+        *("python.executable", "python.prefix", "python.headers_folder", "python.uv", "python.conda"),
+        *("platform.inductor_cache", "platform.wsl_linux_driver"),
+        *("triton.c_compiler", "triton.cpp_compiler", "triton.cache", "triton.own_cache"),
+        *("nnunet.location", "nnunet.command", "nnunet.script", "nnunet.shadowed", "nnunet.trainer_file"),
+        *(f"paths.{folder}{real}" for folder in ("raw", "preprocessed", "results") for real in ("", "_real")),
+        *("resources.tmp", "dataset.requested", "dataset.name", "dataset.folder", "dataset.present"),
+        *("dataset.predict_input", "dataset.model", "preprocessed.folder", "preprocessed.data_folder"),
+        *("preprocessed.other_dataset", "training.pretrained", "training.folder", "training.stage_folder"),
+    )
+)
+"""Facts that are a path or a name, whatever they look like."""
+
+OF_FILES = ("dataset", "preprocessed", "training")
+"""Areas whose lists are about files and cases."""
+
+NOT_OF_FILES = frozenset(
+    (
+        *(f"dataset.json_{noun}" for noun in ("missing_keys", "type", "key_missing", "duplicate_key", "channel_keys")),
+        *(f"dataset.json_{noun}" for noun in ("labels", "regions", "reader")),
+        *("dataset.class_never_occurs", "dataset.channel_normalisation", "dataset.num_training"),
+        *("preprocessed.configuration_faults", "preprocessed.json_changed", "preprocessed.split_faults"),
+        *("preprocessed.next_lacking", "training.weights_misfit", "training.patch_unfit"),
+    )
+)
+"""Lists of these areas that are about keys, labels and parts of a network."""
+
+_PUBLIC = frozenset(
+    (
+        *("home", "users", "user", "root", "usr", "bin", "sbin", "lib", "lib64", "opt", "local", "share", "etc"),
+        *("var", "tmp", "temp", "private", "dev", "shm", "proc", "sys", "run", "media", "mnt", "volumes", "library"),
+        *("frameworks", "python.framework", "versions", "applications", "system", "data", "datasets", "scratch"),
+        *(
+            "work",
+            "workspace",
+            "project",
+            "projects",
+            "storage",
+            "nfs",
+            "gpfs",
+            "lustre",
+            "content",
+            "drive",
+            "mydrive",
+        ),
+        *("kaggle", "input", "working", "output", "outputs", "app", "apps", "code", "src", "repo", "repos", "git"),
+        *(
+            "github",
+            "documents",
+            "desktop",
+            "downloads",
+            "onedrive",
+            "dropbox",
+            "icloud",
+            "appdata",
+            "roaming",
+            "programs",
+        ),
+        *(
+            "python",
+            "software",
+            "programdata",
+            "packages",
+            "localcache",
+            "windows",
+            "system32",
+            "wsl$",
+            "wsl.localhost",
+        ),
+        *(
+            "ubuntu",
+            "debian",
+            "runner",
+            "runneradmin",
+            "jovyan",
+            "hostedtoolcache",
+            "toolcache",
+            "x64",
+            "x86",
+            "x86_64",
+        ),
+        *(
+            "arm64",
+            "amd64",
+            "venv",
+            ".venv",
+            "venvs",
+            "env",
+            ".env",
+            "envs",
+            "virtualenvs",
+            "conda",
+            ".conda",
+            "miniconda3",
+        ),
+        *(
+            "miniforge3",
+            "anaconda3",
+            "mambaforge",
+            "micromamba",
+            "miniconda",
+            "miniforge",
+            "anaconda",
+            "mamba",
+            "homebrew",
+        ),
+        *("cellar", "pipx", ".local", ".cache", ".pyenv", "pyenv", ".triton", "triton", "cache", "inductor", "uv"),
+        *("tools", "tool", "scripts", "include", "site-packages", "dist-packages", "nnunet", "nnunetv2", "nnunet_v2"),
+        *("nnunet-v2", "torch", "cuda", "cudnn", "nvidia", "docker", "podman", "slurm", "linux", "macos", "gcc"),
+        *("clang", "error", "memory", "training", "train", "predict", "model", "models", "results", "result", "raw"),
+        *(
+            "preprocessed",
+            "imagestr",
+            "labelstr",
+            "imagests",
+            "labelsts",
+            "gt_segmentations",
+            "validation",
+            "predicted_next_stage",
+        ),
+        *("dataset.json", "plans.json", "splits_final.json", "dataset_fingerprint.json", "folders", "t", "d", "c"),
+        *("job", "jobs", "python3", "python.exe", "nnunetv2_train", "nnunetv2_train.exe", "cl.exe", "libcuda.so.1"),
+        *("hostx64", "msvc", "vc", "mic-dkfz", "pytorch", "issues"),
+    )
+)
+"""Names that everybody has, in small letters."""
+
+_PUBLIC_PIECE = re.compile(
+    r"""(?ix) [a-z]: | \.{1,2} | \$\{?\w+\}? | %\w+% | \d{1,2} | python[\d.]*t?(\.exe)?
+    | c?python-[\w.-]+ | v?\d+(\.\d+)+[\w.+-]* | cuda-?[\d.]* | (x86_64|aarch64)-[\w-]+(-(cc|c\+\+|gcc|g\+\+))?
+    | (gcc|g\+\+|clang(\+\+)?)(-\d+)?
+    | lib\w+\.so[\d.]* | (conda|mamba|micromamba|uv|pip|nnunetv2_\w+)(\.exe)? | program\ files(\ \(x86\))?
+    | microsoft\ visual\ studio | nnunet_(raw|preprocessed|results)(_data_base)? | nnunet\w*trainer\w*(\.py)?
+    | nnunet\w*plans\w*(\.json)? | \w*nnunetplans_\w+ | fold_(\d+|all) | (2d|3d_\w*res|3d_cascade_fullres)
+    | checkpoint_(final|best|latest)\.pth | training_log\w*\.txt | nnunet_doctor_[\d_-]+\.log | debug\.json
+    """
+)
+_ENDING = re.compile(
+    r"""(?ix) (_\d{4})? \.(nii(\.gz)? | nrrd | mh[ad] | tiff? | png | bmp | jpe?g | gipl(\.gz)? | dcm | json | pkl | npz
+    | npy | b2nd | pth | toml | txt | log | csv | exe | py | so | dll) $"""
+)
+_TOKEN = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
+MOST_SEARCHED = 300
+_KEPT_HEAD = re.compile(r"(?i)dataset\d{3}_|task\d{2,3}_|torchinductor_|~")
+_INSTALLED = frozenset({"site-packages", "dist-packages", "nnunetv2"})
+
+_LETTERS = {
+    "lower": "xabcdefghijklmnopqrstuvwyz",
+    "upper": "XABCDEFGHIJKLMNOPQRSTUVWYZ",
+    "digit": "0123456789",
+    "CJK": "\u67d0\u7532\u4e59\u4e19\u4e01\u620a\u5df1\u5e9a\u8f9b\u58ec\u7678\u5b50\u4e11\u5bc5\u536f\u8fb0",
+    "HIRAGANA": "\u3042\u3044\u3046\u3048\u304a\u304b\u304d\u304f\u3051\u3053",
+    "KATAKANA": "\u30a2\u30a4\u30a6\u30a8\u30aa\u30ab\u30ad\u30af\u30b1\u30b3",
+    "HANGUL": "\uac00\ub098\ub2e4\ub77c\ub9c8\ubc14\uc0ac\uc544\uc790\ucc28",
+    "CYRILLIC": "\u0436\u0430\u0431\u0432\u0433\u0434\u0435\u0437\u0438\u043a",
+    "GREEK": "\u03b1\u03b2\u03b3\u03b4\u03b5\u03b6\u03b7\u03b8\u03b9\u03ba",
+    "LATIN": "\u00e9\u00e8\u00e0\u00f9\u00ea\u00e4\u00f6\u00fc\u00e7\u00f1\u0159\u0161\u017e\u0142\u0144\u0131\u015f",
+    "other": "\U0001f600\U0001f601\U0001f602\U0001f603\U0001f604\U0001f605\U0001f606\U0001f607",
+}
+"""What letters are replaced by, in the order of counting."""
+
+
+class Redactor:
+    """Replaces names and paths, one and the same always by one and the same.
+
+    Args:
+        encodings: Encodings of the machine; a letter that one of them lacks is replaced by another that it lacks.
+        names: Names to take out of texts wherever they stand, such as those of the user and the host.
+    """
+
+    def __init__(self, encodings: Iterable[str] = (), names: Iterable[str] = ()) -> None:
+        """Know the names that are given."""
+        self._encodings = tuple(dict.fromkeys(encodings))
+        self._alphabets: dict[tuple[str, tuple[bool, ...]], str] = {}
+        self._names: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._pattern: re.Pattern[str] | None = None
+        for name in names:
+            self.know(name)
+
+    # --- names and paths ---
+
+    def know(self, name: str) -> None:
+        """Take a name out of all texts from now on, unless it is one that everybody has."""
+        if len(name) > 1 and not _is_public(name):
+            self._replaced(name)
+
+    def path(self, text: str) -> str:
+        """Return a path, or a single name, of the same kind."""
+        if "://" in text:
+            return _URL.sub(self._url, text)
+        parts = re.split(r"([\\/]+)", text)
+        found = []
+        inside = False
+        for number, part in enumerate(parts):
+            if number % 2 or inside or not part:
+                found.append(part)
+                continue
+            found.append(self.piece(part))
+            above = parts[number - 2] if number > 1 else ""
+            inside = part in _INSTALLED or bool(above == "lib" and re.fullmatch(r"python3\.\d+t?", part))
+        return "".join(found)
+
+    def piece(self, piece: str) -> str:
+        """Return the name of a file or folder of the same kind: endings, channel numbers and dataset ids stay."""
+        bare = piece.strip(" \"'")
+        if _is_public(bare):
+            return piece
+        head = _KEPT_HEAD.match(piece)
+        start = head.end() if head else 0
+        ending = _ENDING.search(piece, start)
+        end = ending.start() if ending else len(piece)
+        stem = piece[start:end]
+        return piece[:start] + (stem if _is_public(stem) else self._replaced(stem)) + piece[end:]
+
+    def _replaced(self, stem: str) -> str:
+        if stem not in self._names:
+            alphabets = [self._alphabet(char) for char in stem]
+            alike = "".join(alphabet[:1] or char for char, alphabet in zip(stem, alphabets, strict=True))
+            rest = self._counts.get(alike, 0)
+            self._counts[alike] = rest + 1
+            letters = list(stem)
+            for at in reversed([at for at, alphabet in enumerate(alphabets) if alphabet]):
+                rest, digit = divmod(rest, len(alphabets[at]))
+                letters[at] = alphabets[at][digit]
+            self._names[stem] = "".join(letters)
+            self._pattern = None
+        return self._names[stem]
+
+    def _alphabet(self, char: str) -> str:
+        """Return the letters that one may be replaced by; none for what says nothing: blanks, punctuation, accents."""
+        kind = _kind(char)
+        if kind is None:
+            return ""
+        if char.isascii():
+            return _LETTERS[kind]
+        profile = self._profile(char)
+        if (kind, profile) not in self._alphabets:
+            every = "".join(letters for name, letters in _LETTERS.items() if name not in ("lower", "upper", "digit"))
+            alike = [letter for letter in _LETTERS[kind] if self._profile(letter) == profile]
+            alike = alike or [letter for letter in every if self._profile(letter) == profile]
+            self._alphabets[kind, profile] = "".join(alike) or char
+        return self._alphabets[kind, profile]
+
+    def _profile(self, char: str) -> tuple[bool, ...]:
+        return tuple(_can_encode(char, encoding) for encoding in self._encodings)
+
+    # --- texts ---
+
+    def text(self, text: str) -> str:
+        """Return a text without tokens, addresses, paths, names of image files, and the names that are known."""
+        for pattern, replacement in _SECRETS:
+            text = pattern.sub(replacement, text)
+        kept: list[str] = []
+
+        def hold(replaced: str) -> str:
+            """Keep what is done from what comes next."""
+            kept.append(replaced)
+            return f"\x00{len(kept) - 1}\x00"
+
+        text = _URL.sub(lambda found: hold(self._url(found)), text)
+        text = _QUOTED_PATH.sub(lambda found: found[1] + hold(self.path(found[2])) + found[1], text)
+        text = _WINDOWS_PATH.sub(lambda found: hold(self.path(found[0])), text)
+        text = _POSIX_PATH.sub(lambda found: hold(self.path(found[0])), text)
+        text = _IMAGE_FILE.sub(lambda found: hold(self.path(found[0])), text)
+        text = _PREDICTED.sub(lambda found: found[1] + hold(self.path(found[2])), text)
+        text = _ADDRESS.sub(lambda found: "git@" if found[1] == "git" else "someone@example.org", text)
+        text = _HOST.sub(lambda found: found[0] if _is_public_host(found[0]) else "host.example", text)
+        text = _NUMBERS.sub(lambda found: found[0] if found[0] in _OF_ANY_HOST else "192.0.2.1", text)
+        text = self._without_names(text)
+        # what is kept may lie in what is kept
+        while "\x00" in text and kept:
+            text, count = re.subn(r"\x00(\d+)\x00", lambda found: kept[int(found[1])], text)
+            if not count:
+                break
+        return text
+
+    def _without_names(self, text: str) -> str:
+        if self._pattern is None:
+            names = [name for name in self._names if len(name) > 2 or not name.isascii()]
+            # the names of thousands of cases are found as words only
+            names = sorted(names[:MOST_SEARCHED], key=len, reverse=True)
+            bound = [rf"(?<![^\W_]){re.escape(name)}(?![^\W_])" for name in names]
+            self._pattern = re.compile("|".join(bound) or r"(?!)")
+        text = _TOKEN.sub(lambda found: self._names.get(found[0], found[0]) if len(found[0]) > 2 else found[0], text)
+        return self._pattern.sub(lambda found: self._names[found[0]], text)
+
+    def value(self, text: str) -> str:
+        """Return the value of a variable or the like: a path where all of it is one, else a text."""
+        return self.path(text) if _WHOLE_PATH.fullmatch(text) else self.text(text)
+
+    def word(self, text: str) -> str:
+        """Return a text; one that is a single word, such as a version or a kind, is no name of this machine."""
+        return text if _WORD.fullmatch(text) and len(text) < 32 else self.value(text)
+
+    def _url(self, found: re.Match[str]) -> str:
+        scheme, host, rest = found["scheme"], found["host"], found["rest"].partition("?")[0]
+        if scheme.lower().endswith("file"):
+            return f"{scheme}://{self.path(rest)}"
+        if _is_public_host(host) and not host.lower().endswith(_OF_PEOPLE):
+            return f"{scheme}://{host}{rest}"
+        return f"{scheme}://{host if _is_public_host(host) else 'host.example'}{self.path(rest)}"
+
+    def plain(self, value: Any) -> Any:
+        """Return JSON data with every text in it redacted; keys are redacted like texts."""
+        if isinstance(value, str):
+            return self.value(value)
+        if isinstance(value, Mapping):
+            return {self.value(str(key)): self.plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.plain(item) for item in value]
+        return value
+
+
+def _kind(char: str) -> str | None:
+    """Name the alphabet that a letter is of; None for what is no letter, digit or picture."""
+    if char.isascii():
+        return "digit" if char.isdigit() else "lower" if char.islower() else "upper" if char.isupper() else None
+    category = unicodedata.category(char)
+    if category == "So":
+        return "other"
+    if category[0] not in "LN":
+        return None
+    first = unicodedata.name(char, "").partition(" ")[0]
+    return first if first in _LETTERS else "other"
+
+
+def _can_encode(char: str, encoding: str) -> bool:
+    try:
+        char.encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _is_public(piece: str) -> bool:
+    return piece.lower() in _PUBLIC or _PUBLIC_PIECE.fullmatch(piece) is not None or not any(map(str.isalnum, piece))
+
+
+_PUBLIC_HOSTS = (
+    *("github.com", "githubusercontent.com", "gitlab.com", "pypi.org", "pythonhosted.org", "pytorch.org", "python.org"),
+    *(
+        "nvidia.com",
+        "anaconda.org",
+        "anaconda.com",
+        "conda.io",
+        "huggingface.co",
+        "docker.io",
+        "docker.com",
+        "kernel.org",
+    ),
+    *("microsoft.com", "apple.com", "readthedocs.io", "readthedocs.org", "zenodo.org", "example.org", "example.com"),
+    *("numpy.org", "scipy.org", "kaggle.com", "google.com", "googleapis.com", "localhost", "host.example"),
+)
+_OF_PEOPLE = ("github.com", "githubusercontent.com", "gitlab.com", "huggingface.co", "kaggle.com", "google.com")
+"""Hosts whose addresses name people."""
+_OF_ANY_HOST = ("127.0.0.1", "0.0.0.0", "255.255.255.255", "192.0.2.1")  # noqa: S104 - nothing listens here
+
+
+def _is_public_host(host: str) -> bool:
+    return any(host.lower() == public or host.lower().endswith(f".{public}") for public in _PUBLIC_HOSTS)
+
+
+_REMOVED = "(removed)"
+_SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\x00"), ""),
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), _REMOVED),
+    (
+        re.compile(r"\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bhf_\w{20,}|\bpypi-[\w-]{20,}"),
+        _REMOVED,
+    ),
+    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bxox[abprs]-[\w-]{10,}|\bsk-[\w-]{20,}"), _REMOVED),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?"), _REMOVED),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{8,}=*"), r"\1 " + _REMOVED),
+    (
+        re.compile(
+            r"(?i)\b((?:\w*[_-])?(?:api[_-]?key|access[_-]?key|token|secret|passwo?r?d|passphrase|credentials?))"
+            r"(\s*[=:]\s*|\s+is\s+)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
+        ),
+        r"\1\2" + _REMOVED,
+    ),
+    # 32 or more hexadecimal digits, or 40 or more of base 64 with digits and both cases: a key, a hash, an identifier
+    (re.compile(r"(?<![\w/-])[0-9a-fA-F]{32,}(?![\w-])"), _REMOVED),
+    (re.compile(r"(?<![\w/+.-])(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9+/]{40,}=*(?![\w/.-])"), _REMOVED),
+    (re.compile(r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "00000000-0000-0000-0000-000000000000"),
+    (re.compile(r"(?i)\b[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\b"), "00:00:00:00:00:00"),
+    (re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}(?:[0-9a-f]{1,4})?(?::[0-9a-f]{1,4})*(?![\w:])"), "2001:db8::1"),
+)
+_URL = re.compile(
+    r"(?P<scheme>\b[a-zA-Z][\w+.-]*)://(?:[^\s/@'\"]*@)?(?P<host>[^\s/:'\"<>()\[\],;?]*)(?::\d+)?(?P<rest>[^\s'\"<>)\],;]*)"
+)
+_QUOTED_PATH = re.compile(r"([\"'`])((?:file:|~?/|[A-Za-z]:[\\/]|\\\\)[^\"'`\n\x00]+)\1")
+_WINDOWS_PATH = re.compile(
+    r"(?:(?<![A-Za-z\x00])[A-Za-z]:[\\/]|(?<![\\\w])\\\\(?=[^\\\s]))"
+    r"(?:[^\\/:*?\"<>|\r\n\t'\x00]+[\\/]+)*[^\\/:*?\"<>|\r\n\t'\x00,;()\s]*"
+)
+_POSIX_PATH = re.compile(r"(?<![\w/.:~\x00-])~?/(?:[^/\s:'\"<>|,;()\x00]+/+)*[^/\s:'\"<>|,;()\x00]+")
+_IMAGE_FILE = re.compile(
+    r"(?i)(?<![\w\x00])(?:[^\s/\\:'\"<>|,;()\x00]+[\\/])*[^\s/\\:'\"<>|,;()\x00]+"
+    r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?|dcm|pkl|npz|npy|b2nd)(?!\w)"
+)
+_PREDICTED = re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)")
+_ADDRESS = re.compile(r"([\w.+-]+)@(?!\x00)[\w-]+(?:\.[\w-]+)*")
+_HOST = re.compile(
+    r"(?i)(?<![\w./\\@-])(?:[a-z0-9-]+\.)+"
+    r"(?:local|lan|intern|internal|corp|home|arpa|edu|gov|org|com|net|io|eu|de|ch|at|fr|it|es|nl|be|uk|cn|jp|kr|us|ca|au)(?![\w.-]*\w)"
+)
+_NUMBERS = re.compile(r"(?<![\w.=-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w.])")
+_WHOLE_PATH = re.compile(r"\s*[\"']?(?:file://|~[\w.-]*[\\/]|/|[A-Za-z]:[\\/]|\\\\)[^\n:]*")
+_WORD = re.compile(r"[\w.+:=,<>!-]*", re.ASCII)
+
+
+# --- facts ---------------------------------------------------------------------------------------------------------
+
+
+def redactor_for(facts: Facts, names: Iterable[str] = ()) -> Redactor:
+    """Return a redactor that knows the encodings of a machine."""
+    encodings = [facts[name] for name in ("platform.file_encoding", "platform.console_encoding")]
+    return Redactor([item for item in encodings if isinstance(item, str)], names)
+
+
+def redact(facts: Facts, redactor: Redactor) -> Facts:
+    """Return facts without names and paths of their machine; checks say the same of them.
+
+    Args:
+        facts: Facts with derived ones.
+        redactor: What replaces; it knows all names of the facts afterwards.
+    """
+    observed = {name: value for name, value in facts if not CATALOGUE[name].derived}
+    named = {name: how for name in observed if (how := _how(name, redactor)) is not None}
+    for name, how in named.items():  # texts are searched for them
+        for text in _texts(observed[name]):
+            how(text)
+    values = {name: _applied(value, named.get(name, redactor.word), redactor) for name, value in observed.items()}
+    values |= _identifiers(observed)
+    sources = {name: redactor.value(text) for name, text in facts.sources.items() if not CATALOGUE[name].derived}
+    return derive(Facts(values, sources))
+
+
+def _how(name: str, redactor: Redactor) -> Callable[[str], str] | None:
+    """Return how a fact that is a name is replaced, or the subjects of a list; None for texts."""
+    if name in PATHS:
+        return redactor.path
+    if name in ("triton.cc_variable", "nnunet.origin"):
+        return redactor.value
+    if name == "platform.wsl_distributions":
+        return lambda text: ":".join([redactor.piece(text.rpartition(":")[0]), text.rpartition(":")[2]])
+    of_files = name.partition(".")[0] in OF_FILES and CATALOGUE[name].is_list_of_details
+    return redactor.path if of_files and name not in NOT_OF_FILES else None
+
+
+def _texts(value: Observed) -> list[str]:
+    items = value if isinstance(value, tuple) else (value,)
+    return [item.subject if isinstance(item, Detail) else item for item in items if isinstance(item, (Detail, str))]
+
+
+def _applied(value: Observed, how: Callable[[str], str], redactor: Redactor) -> Observed:
+    if isinstance(value, Unknown):
+        return Unknown(redactor.text(value.reason))
+    if isinstance(value, str):
+        return how(value)
+    if not isinstance(value, tuple):
+        return value
+    return tuple(_item(item, how, redactor) for item in value)  # type: ignore[return-value]
+
+
+def _item(item: object, how: Callable[[str], str], redactor: Redactor) -> object:
+    if isinstance(item, Detail):
+        return Detail(how(item.subject), redactor.value(item.message))
+    return how(item) if isinstance(item, str) else item
+
+
+def _identifiers(observed: Mapping[str, Observed]) -> dict[str, Observed]:
+    """Return the identifiers of GPUs as their numbers; a beginning of one still finds it, as CUDA would."""
+    known = observed.get("gpu.uuids")
+    uuids = [item for item in known if isinstance(item, str)] if isinstance(known, tuple) else []
+    told = {uuid: _numbered(uuid, number) for number, uuid in enumerate(uuids)}
+    found: dict[str, Observed] = {"gpu.uuids": tuple(told.values())} if uuids else {}
+    visible = observed.get("gpu.visible")
+    if isinstance(visible, str) and ("GPU-" in visible or "MIG-" in visible):
+        found["gpu.visible"] = ",".join(_visible(entry, told, len(uuids)) for entry in visible.split(","))
+    return found
+
+
+def _visible(entry: str, told: Mapping[str, str], count: int) -> str:
+    name = entry.strip()
+    whole = next((uuid for uuid in told if name and uuid.startswith(name)), None)
+    if whole is not None:
+        return entry.replace(name, told[whole][: len(name)])
+    return entry.replace(name, _numbered(name, count)) if name.startswith(("GPU-", "MIG-")) else entry
+
+
+def _numbered(uuid: str, number: int) -> str:
+    """Replace the digits of an identifier by one that tells it from the others from the first one on."""
+    prefix, dash, rest = uuid.partition("-")
+    return prefix + dash + re.sub(r"[0-9a-fA-F]", f"{number % 16:x}", rest)
+
+
+def names_of(environ: Mapping[str, str], host: Sequence[str] = ()) -> list[str]:
+    """Return the names of the user and the host that an environment tells, to be taken out of texts."""
+    variables = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "HOSTNAME", "COMPUTERNAME", "USERDOMAIN", "SLURM_JOB_USER")
+    found = [environ.get(name, "") for name in variables]
+    # a host is named with and without its domain
+    found += [part for name in host for part in (name, name.partition(".")[0])]
+    return list(dict.fromkeys(name for name in found if len(name) > 1))

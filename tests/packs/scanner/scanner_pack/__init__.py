@@ -1,0 +1,1 @@
+"""A pack with a probe."""

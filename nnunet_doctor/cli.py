@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nnunet_doctor.probes.base import Context, RawLook
     from nnunet_doctor.probes.raw.cases import Cases
     from nnunet_doctor.probes.raw.survey import Survey
+    from nnunet_doctor.redact import Redactor
     from nnunet_doctor.report.record import Report
     from nnunet_doctor.waivers import Waiver
 
@@ -296,6 +297,11 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
     _surveying(parser)
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=Path, help="write to a file, as UTF-8, instead of standard output"
+    )
+    parser.add_argument(
+        "--redact",
+        action="store_true",
+        help="leave out names of users, hosts, folders, datasets and cases; checks find the same in it",
     )
 
 
@@ -764,12 +770,23 @@ def _facts(options: argparse.Namespace) -> int:
     from nnunet_doctor.facts.exchange import to_document
 
     facts = _start_looking(options, Request(**_given(options)))()
+    if options.redact:
+        from nnunet_doctor.redact import redact
+
+        facts = redact(facts, _redactor(facts))
     document = to_document(facts, __version__)
     if options.output is not None:
         _write(options.output, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     else:
         _print_json(json.dumps(document, indent=2, ensure_ascii=not _speaks_utf8()))
     return 0
+
+
+def _redactor(facts: Facts) -> Redactor:
+    from nnunet_doctor.lock import machine
+    from nnunet_doctor.redact import names_of, redactor_for
+
+    return redactor_for(facts, names_of(os.environ, [machine()]))
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -800,8 +817,10 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _checks_test(options: argparse.Namespace) -> int:
+    from nnunet_doctor import packs
     from nnunet_doctor.report import listing
 
+    packs.know_facts_beside(options.path)
     return listing.test_checks(options.path, sys.stdout)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts.record import AREAS, CATALOGUE, TYPE_NAMES, FactInfo
 
 CHECKS = "nnunet_doctor.checks"
@@ -69,6 +70,20 @@ def _installed(path: tuple[str, ...]) -> tuple[Pack, ...]:
         known = packs.get(pack.name)
         packs[pack.name] = pack if known is None else known._replace(problem="two installed packages have this name")
     return tuple(_declared(pack) for pack in packs.values())
+
+
+def know_facts_beside(path: Path) -> None:
+    """Make known the facts of a pack that is not installed, which check files at a path may ask.
+
+    Raises:
+        UserError: The declarations are wrong.
+    """
+    installed()
+    for folder in (path, *path.absolute().parents[:2]):
+        try:
+            CATALOGUE.update(_facts_in(folder / DECLARATIONS))
+        except PackError as error:
+            raise UserError(str(error)) from None
 
 
 def owner_of(fact: str) -> str | None:

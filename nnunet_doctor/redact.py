@@ -10,6 +10,7 @@ Replacements are counted in the order in which names appear and are no hashes, w
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -231,7 +232,9 @@ class Redactor:
         ending = _ENDING.search(piece, start)
         end = ending.start() if ending else len(piece)
         stem = piece[start:end]
-        return piece[:start] + (stem if _is_public(stem) else self._replaced(stem)) + piece[end:]
+        # a file that takes the place of a module is told by its name
+        is_kept = _is_public(stem) or (piece.endswith(".py") and stem in sys.stdlib_module_names)
+        return piece[:start] + (stem if is_kept else self._replaced(stem)) + piece[end:]
 
     def _replaced(self, stem: str) -> str:
         if stem not in self._names:
@@ -269,8 +272,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without tokens, addresses, paths, names of image files, and the names that are known."""
-        for pattern, replacement in _SECRETS:
-            text = pattern.sub(replacement, text)
+        text = _without_secrets(text)
         kept: list[str] = []
 
         def hold(replaced: str) -> str:
@@ -311,7 +313,7 @@ class Redactor:
 
     def word(self, text: str) -> str:
         """Return a text; one that is a single word, such as a version or a kind, is no name of this machine."""
-        return text if _WORD.fullmatch(text) and len(text) < 32 else self.value(text)
+        return _without_secrets(text) if _WORD.fullmatch(text) else self.value(text)
 
     def _url(self, found: re.Match[str]) -> str:
         scheme, host, rest = found["scheme"], found["host"], found["rest"].partition("?")[0]
@@ -406,6 +408,14 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)\b[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\b"), "00:00:00:00:00:00"),
     (re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}(?:[0-9a-f]{1,4})?(?::[0-9a-f]{1,4})*(?![\w:])"), "2001:db8::1"),
 )
+
+
+def _without_secrets(text: str) -> str:
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
 _URL = re.compile(
     r"(?P<scheme>\b[a-zA-Z][\w+.-]*)://(?:[^\s/@'\"]*@)?(?P<host>[^\s/:'\"<>()\[\],;?]*)(?::\d+)?(?P<rest>[^\s'\"<>)\],;]*)"
 )
@@ -422,10 +432,10 @@ _IMAGE_FILE = re.compile(
 _PREDICTED = re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)")
 _ADDRESS = re.compile(r"([\w.+-]+)@(?!\x00)[\w-]+(?:\.[\w-]+)*")
 _HOST = re.compile(
-    r"(?i)(?<![\w./\\@-])(?:[a-z0-9-]+\.)+"
+    r"(?i)(?<![\w./\\@+=-])(?:[a-z0-9-]+\.)+"
     r"(?:local|lan|intern|internal|corp|home|arpa|edu|gov|org|com|net|io|eu|de|ch|at|fr|it|es|nl|be|uk|cn|jp|kr|us|ca|au)(?![\w.-]*\w)"
 )
-_NUMBERS = re.compile(r"(?<![\w.=-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w.])")
+_NUMBERS = re.compile(r"(?<![\w.=-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w.+-])")
 _WHOLE_PATH = re.compile(r"\s*[\"']?(?:file://|~[\w.-]*[\\/]|/|[A-Za-z]:[\\/]|\\\\)[^\n:]*")
 _WORD = re.compile(r"[\w.+:=,<>!-]*", re.ASCII)
 
@@ -520,6 +530,7 @@ def names_of(environ: Mapping[str, str], host: Sequence[str] = ()) -> list[str]:
     """Return the names of the user and the host that an environment tells, to be taken out of texts."""
     variables = ("USER", "LOGNAME", "USERNAME", "SUDO_USER", "HOSTNAME", "COMPUTERNAME", "USERDOMAIN", "SLURM_JOB_USER")
     found = [environ.get(name, "") for name in variables]
+    found += [re.split(r"[\\/]", environ.get(name, "").rstrip("\\/"))[-1] for name in ("HOME", "USERPROFILE")]
     # a host is named with and without its domain
     found += [part for name in host for part in (name, name.partition(".")[0])]
     return list(dict.fromkeys(name for name in found if len(name) > 1))

@@ -108,13 +108,13 @@ def survey(context: Context, seen: Mapping[str, Observed]) -> Notes:
     Raises:
         NoSuchDatasetError: The folder of images to predict, or the model that they are for, does not exist.
     """
+    raw = context.raw
+    if raw.predict_input is None and not _is_surveyed(context, seen):
+        return Notes()
     from nnunet_doctor.probes.raw.survey import Means, survey_dataset, survey_images
 
-    raw = context.raw
     means = Means(partial(_processors, context.environ), context.environ, caches=raw.caches, progress=raw.progress)
     if raw.predict_input is None:
-        if not _is_surveyed(context, seen):
-            return Notes()
         found = survey_dataset(str(seen["dataset.folder"]), raw.depth, means)
         if raw.keep is not None:
             raw.keep(found)

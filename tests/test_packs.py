@@ -1,0 +1,313 @@
+"""Packs of others: found as data, asked like our own, and never able to take the doctor down."""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+from made_up import clean_environ, distribution, write
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKS = ROOT / "tests" / "packs"
+ASKED = ("check", "./Dataset099_Sample", "--select", "dataset", "--ignore", "num-training")
+"""A check that passes: what is planted in the sample beyond that is a warning."""
+
+CHECK = (PACKS / "house-rules/house_rules/checks/training/house-fold-all.toml").read_text(encoding="utf-8")
+
+
+class Desk:
+    """A folder with the sample dataset, and a folder of installed packages that the doctor has in its path."""
+
+    def __init__(self, base: Path) -> None:
+        self.base, self.site = base, base / "site"
+        self.environ = {**clean_environ(), "PYTHONPATH": str(self.site), "XDG_CACHE_HOME": str(base / "cache")}
+        runpy.run_path(str(ROOT / "tests/sample_repository/make_dataset.py"))["main"](base)
+
+    def doctor(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "nnunet_doctor", *arguments],
+            env=self.environ,
+            cwd=self.base,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
+
+    def install(self, pack: str) -> None:
+        """Lay a pack into the path, as an installer does."""
+        project = tomli.loads((PACKS / pack / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for package in (path for path in (PACKS / pack).iterdir() if path.is_dir()):
+            shutil.copytree(package, self.site / package.name)
+        groups = [
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+            for group, entries in project["entry-points"].items()
+        ]
+        self.make(project["name"].replace("-", "_"), "\n".join(groups))
+
+    def make(self, name: str, entry_points: str, files: dict[str, str] | None = None) -> None:
+        """Install a package with entry points and files."""
+        distribution(self.site, name, "1.0")
+        write(self.site / f"{name}-1.0.dist-info" / "entry_points.txt", entry_points)
+        for path, text in (files or {}).items():
+            write(self.site / path, text)
+
+    def scanners(self, text: str = "case,model\nsample_000,A1\nsample_001,B2\nsample_002,\n") -> None:
+        write(self.base / "Dataset099_Sample" / "scanners.csv", text)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.mark.parametrize("pack", ["house-rules/house_rules", "scanner/scanner_pack"])
+def test_packs_hold_what_they_promise(desk: Desk, pack: str) -> None:
+    """Check files of a pack are valid and their examples right, before it is installed."""
+    done = desk.doctor("checks", "test", str(PACKS / pack / "checks"))
+
+    assert (done.returncode, "0 FAIL" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_a_pack_without_code_is_found_without_importing_it(desk: Desk) -> None:
+    """Its check fires, is explained and listed with where it comes from; importing the package would raise."""
+    desk.install("house-rules")
+    done = desk.doctor(
+        "check", "--facts", str(ROOT / "tests/machines/linux-resenc-l-fold-all.json"), "--format", "json"
+    )
+    explained = desk.doctor("explain", "house-fold-all")
+
+    assert "house-fold-all" in [finding["id"] for finding in json.loads(done.stdout)["findings"]]
+    assert (done.stderr, explained.stderr) == ("", "")
+    assert "pack house-rules" in explained.stdout
+
+
+def test_a_probe_of_a_pack_fills_its_facts(desk: Desk) -> None:
+    """A probe that is named looks, and its facts fire checks with subjects and evidence like any other."""
+    desk.install("scanner")
+    desk.scanners()
+    done = desk.doctor(*ASKED, "--probes", "scanner", "--format", "json")
+    found = {finding["id"]: finding for finding in json.loads(done.stdout)["findings"]}
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert found["scanner-unknown"]["details"] == [{"subject": "sample_002", "message": "no model"}]
+    assert found["scanners-mixed"]["title"] == "Cases come from several scanners: A1, B2"
+    assert found["scanners-mixed"]["evidence"] == [
+        {"fact": "scanner.models", "value": ["A1", "B2"], "source": "pack scanner"}
+    ]
+
+
+def test_a_probe_of_a_pack_runs_only_when_it_is_named(desk: Desk) -> None:
+    """Without --probes its code is not run, and its checks are undecided with what would decide them."""
+    desk.install("scanner")
+    write(desk.site / "scanner_pack" / "probe.py", "open('ran', 'w').close()")
+    done = desk.doctor(*ASKED, "--format", "json")
+    unknown = {item["id"]: item["because"] for item in json.loads(done.stdout)["unknown"]}
+
+    assert done.returncode == 3
+    assert "--probes scanner" in unknown["scanner-unknown"]
+    assert not (desk.base / "ran").exists()
+
+
+def test_a_dataset_without_the_file_of_the_probe_passes(desk: Desk) -> None:
+    """Facts that do not apply are None, which no check of the pack takes for a problem."""
+    desk.install("scanner")
+
+    assert desk.doctor(*ASKED, "--probes", "scanner").returncode == 0
+
+
+def test_facts_of_packs_are_recorded(desk: Desk) -> None:
+    """A recording gives the same findings where the pack is installed, and can be read where it is not."""
+    desk.install("scanner")
+    desk.scanners()
+    desk.doctor("facts", "./Dataset099_Sample", "--quick", "--probes", "scanner", "--output", "machine.json")
+    again = desk.doctor(*ASKED[:2], "--facts", "machine.json", "--select", "dataset", "--format", "json")
+    shutil.rmtree(desk.site)
+    without = desk.doctor(*ASKED[:2], "--facts", "machine.json", "--select", "dataset", "--format", "json")
+
+    ids = {finding["id"] for finding in json.loads(again.stdout)["findings"]}
+    assert {"scanner-unknown", "scanners-mixed"} <= ids
+    assert {finding["id"] for finding in json.loads(without.stdout)["findings"]} == ids - {
+        "scanner-unknown",
+        "scanners-mixed",
+    }
+
+
+def test_facts_of_packs_are_listed(desk: Desk) -> None:
+    """What a pack adds stands in the list of facts with its type and meaning."""
+    desk.install("scanner")
+    facts = {row["name"]: row for row in json.loads(desk.doctor("list", "--facts", "--format", "json").stdout)}
+
+    assert facts["scanner.models"]["type"] == "list of texts or none"
+
+
+ENTRY = "[nnunet_doctor.checks]\nward = ward\n"
+PROBE = ENTRY + "[nnunet_doctor.probes]\nward = ward.probe\n"
+FACTS = '[ward]\nbeds = { type = "whole number", doc = "beds" }\n'
+IN = "ward/checks/training/"
+BROKEN = {
+    "bad TOML": (ENTRY, {IN + "ward-rule.toml": "severity = "}, "this is not TOML"),
+    "not UTF-8": (ENTRY, {IN + "ward-rule.toml": "\udcff"}, "not UTF-8"),
+    "unknown fact": (
+        ENTRY,
+        {IN + "ward-rule.toml": CHECK.replace("training.fold ==", "training.folt ==")},
+        "did you mean",
+    ),
+    "id of ours": (ENTRY, {"ward/checks/triton/triton-missing.toml": CHECK}, "'triton-missing' is taken"),
+    "id of its own": (ENTRY, {IN + "rule.toml": CHECK, "ward/checks/os/rule.toml": CHECK}, "'rule' is taken"),
+    "no such area": (ENTRY, {"ward/checks/wards/ward-rule.toml": CHECK}, "there is no area 'wards'"),
+    "no folder": (ENTRY, {"ward/__init__.py": ""}, "there is no folder checks"),
+    "no package": (ENTRY, {}, "there is no folder checks"),
+    "no entry": ("[nnunet_doctor.checks]\nward = !!\n", {}, "package:folder is wanted"),
+    "garbage": ("[nnunet_doctor.checks]\nward\n", {}, "cannot be read"),
+    "facts that are not TOML": (PROBE, {"ward/checks/facts.toml": "[ward"}, "is not TOML"),
+    "facts of a strange type": (
+        PROBE,
+        {"ward/checks/facts.toml": FACTS.replace("whole number", "hole number")},
+        "did you mean 'whole number'?",
+    ),
+    "facts in an area of ours": (PROBE, {"ward/checks/facts.toml": FACTS.replace("[ward]", "[torch]")}, "doctor's own"),
+    "facts without a probe": (ENTRY, {"ward/checks/facts.toml": FACTS}, "there is no probe"),
+    "a probe without facts": (PROBE, {IN + "ward-rule.toml": CHECK}, "no facts.toml"),
+    "a probe without checks": ("[nnunet_doctor.probes]\nward = ward\n", {}, "no entry of that name"),
+}
+
+
+@pytest.mark.parametrize(("entries", "files", "words"), BROKEN.values(), ids=BROKEN.keys())
+def test_a_broken_pack_is_left_out_and_named(desk: Desk, entries: str, files: dict[str, str], words: str) -> None:
+    """The rest of the report is there, the pack is named, and what it would have found counts as undecided."""
+    desk.install("scanner")
+    desk.make("ward", entries)
+    for path, text in files.items():
+        (desk.site / path).parent.mkdir(parents=True, exist_ok=True)
+        (desk.site / path).write_bytes(text.encode("utf-8", "surrogateescape"))
+    done = desk.doctor(*ASKED, "--probes", "scanner", "--format", "json")
+    report = json.loads(done.stdout)
+
+    assert done.returncode == 3, done.stderr
+    assert done.stderr.startswith("nnunet-doctor: The pack ward is left out: ")
+    assert words in done.stderr
+    assert [item["id"] for item in report["unknown"]] == ["pack-ward"]
+    assert {"scanner-unknown", "label-float"} <= {*report["passed"], *(item["id"] for item in report["findings"])}
+
+
+def test_a_broken_pack_can_be_left_out_on_purpose(desk: Desk) -> None:
+    """Whoever ignores it by name decides that its checks do not count."""
+    desk.make("ward", ENTRY)
+    left_out = [*ASKED[:-1], "num-training,pack-ward"]
+
+    assert desk.doctor(*left_out).returncode == 0
+
+
+def test_two_packs_with_one_check_keep_the_first(desk: Desk) -> None:
+    """Of two packs that claim an id, the later one by name is left out, and says whose the id is."""
+    for name in ("alpha", "beta"):
+        desk.make(name, f"[nnunet_doctor.checks]\n{name} = {name}\n", {f"{name}/checks/os/twin.toml": CHECK})
+    done = desk.doctor("explain", "twin")
+
+    assert "pack alpha" in done.stdout
+    assert "The pack beta is left out" in done.stderr
+    assert "(pack alpha)" in done.stderr
+
+
+def test_a_broken_pack_stops_no_other_command(desk: Desk) -> None:
+    """Lists, explanations and diagnoses go on, and name it."""
+    desk.make("ward", ENTRY)
+    write(desk.base / "train.log", "RuntimeError: CUDA out of memory\n")
+    for arguments in (["list"], ["explain", "triton-missing"], ["diagnose", "train.log"]):
+        done = desk.doctor(*arguments)
+
+        assert "The pack ward is left out" in done.stderr, arguments
+        assert done.returncode in (0, 1, 3), arguments
+        assert done.stdout, arguments
+
+
+HARMFUL = {
+    "raises": ("def look(request): raise ValueError('no bed is free')", "ValueError: no bed is free"),
+    "raises when imported": ("import nowhere_to_be_found", "ModuleNotFoundError"),
+    "has no function": ("", "AttributeError"),
+    "hangs": ("import time\ndef look(request): time.sleep(600)", "no end after 2 s"),
+    "exits": ("import sys\ndef look(request): sys.exit('enough')", "exit code 1, enough"),
+    "exits at once": ("import os\ndef look(request): os._exit(0)", "exit code 0"),
+    "kills itself": ("import os, signal\ndef look(request): os.kill(os.getpid(), signal.SIGABRT)", "SIGABRT"),
+    "says nothing": ("def look(request): pass", "NoneType, and a dict of facts is wanted"),
+    "leaves a fact out": ("def look(request): return {}", "says nothing of it"),
+    "says a wrong type": ("def look(request): return {'ward.beds': 'many'}", "is whole number, not 'many'"),
+    "says what is not declared": ("def look(request): return {'torch.version': '9'}", "does not declare"),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize(("code", "words"), HARMFUL.values(), ids=HARMFUL.keys())
+def test_a_harmful_probe_costs_its_own_facts_only(desk: Desk, code: str, words: str) -> None:
+    """Whatever a probe does, its facts are unknown with that as the reason, and the rest of the report is there."""
+    rule = CHECK.replace("training.fold == 'all'", "ward.beds == 0")
+    rule = rule.replace('severity = "warning"', 'severity = "error"').split("[[example]]")[0]
+    rule += "".join(
+        f'[[example]]\nexpect = "{expect}"\nfacts = {{ ward.beds = {beds} }}\n'
+        for expect, beds in (("fires", 0), ("silent", 1))
+    )
+    files = {"ward/probe.py": code, "ward/checks/facts.toml": FACTS, "ward/checks/dataset/no-bed.toml": rule}
+    desk.make("ward", PROBE, files)
+    done = desk.doctor(*ASKED, "--probes", "ward", "--timeout", "2", "--format", "json")
+    report = json.loads(done.stdout)
+
+    assert done.returncode == 3, done.stderr
+    assert [item["id"] for item in report["unknown"]] == ["no-bed"]
+    assert words in report["unknown"][0]["because"]
+    assert "label-float" in [item["id"] for item in report["findings"]]
+
+
+def test_a_noisy_probe_is_not_heard(desk: Desk) -> None:
+    """What a probe prints does not reach the report; numbers of numpy and paths are understood."""
+    code = "from pathlib import Path\nimport numpy\ndef look(request):\n    print('{' * 9)\n    return {'ward.beds': numpy.int64(3)}\n"
+    desk.make("ward", PROBE, {"ward/probe.py": code, "ward/checks/facts.toml": FACTS})
+    done = desk.doctor("facts", "--quick", "--probes", "ward")
+
+    assert json.loads(done.stdout)["packs"] == {"ward.beds": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("scaner", "did you mean 'scanner'?"), ("house-rules", "this pack has no probe")],
+)
+def test_a_probe_that_is_not_there_is_a_slip(desk: Desk, name: str, words: str) -> None:
+    """A name that no pack has, or one of a pack without a probe, is told in one sentence."""
+    desk.install("scanner")
+    desk.install("house-rules")
+    done = desk.doctor(*ASKED, "--probes", name)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+@pytest.mark.slow
+def test_packs_installed_for_real(tmp_path: Path) -> None:
+    """Built and installed by pip into an environment of its own, both packs do what they do above."""
+    desk = Desk(tmp_path)
+    desk.scanners()
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "env")], check=True)
+    scripts = tmp_path / "env" / ("Scripts" if os.name == "nt" else "bin")
+    write(tmp_path / "outer" / "sitecustomize.py", f"import sys\nsys.path += {sys.path!r}\n")
+    environ = {**desk.environ, "PYTHONPATH": str(tmp_path / "outer"), "PIP_NO_BUILD_ISOLATION": "0"}
+    wanted = ["--no-deps", "--no-index", str(ROOT), str(PACKS / "house-rules"), str(PACKS / "scanner")]
+    subprocess.run([scripts / "python", "-m", "pip", "install", "--quiet", *wanted], env=environ, check=True)
+    done = subprocess.run(
+        [scripts / "nnunet-doctor", *ASKED, "--probes", "scanner", "--format", "json"],
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    report = json.loads(done.stdout)
+
+    assert {"scanner-unknown", "scanners-mixed"} <= {finding["id"] for finding in report["findings"]}, done.stderr
+    assert "house-fold-all" in report["ignored"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from nnunet_doctor import __version__
+from nnunet_doctor.completion import SHELLS
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.options import make_configurable, settle
 from nnunet_doctor.request import DEVICES, Request
@@ -128,6 +129,9 @@ def _parser() -> argparse.ArgumentParser:
         _add(commands, "demo", _demo, "a tiny dataset in a folder of its own: check, prepare, train, for real")
     )
     _facts_arguments(_add(commands, "facts", _facts, "print what is known of this machine as JSON"))
+    _bundle_arguments(
+        _add(commands, "bundle", _bundle, "put what a maintainer needs into one file, without names and images")
+    )
     listing = _add(commands, "list", _list, "list all checks, or the facts they ask, or the tables behind them")
     shown = listing.add_mutually_exclusive_group()
     shown.add_argument("--facts", action="store_true", help="list the facts that conditions may ask")
@@ -148,6 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     schema.add_argument(
         "name", metavar="NAME", choices=("report", "diagnosis", "facts"), help="report, diagnosis or facts"
     )
+    completion = _add(commands, "completion", _completion, "print a script that completes this command line")
+    completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish or powershell")
     configured = _add(commands, "config", _config, "show every option as it counts here, and where it comes from")
     configured.add_argument("--format", choices=("text", "json"), default="text")
     _common(configured)
@@ -303,6 +309,17 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out names of users, hosts, folders, datasets and cases; checks find the same in it",
     )
+
+
+def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    _training(parser)
+    _looking(parser)
+    _surveying(parser)
+    parser.add_argument("--log", metavar="FILE", type=Path, help="log to put in; default: the newest of the fold")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="file to write; default: nnunet-doctor-bundle_TIME.zip, here"
+    )
+    _common(parser)
 
 
 def _diagnose_arguments(parser: argparse.ArgumentParser) -> None:
@@ -782,6 +799,32 @@ def _facts(options: argparse.Namespace) -> int:
     return 0
 
 
+def _bundle(options: argparse.Namespace) -> int:
+    from datetime import datetime
+
+    from nnunet_doctor import bundle, examination
+    from nnunet_doctor.redact import redact
+    from nnunet_doctor.report import record
+
+    wait = _start_looking(options, Request(**_given(options)))
+    language = _language(options)
+    checks, expired = _with_configuration(options, examination.load_checks(options.checks))
+    facts = wait()
+    log = options.log or bundle.log_of(facts)
+    redactor = _redactor(facts)
+    shared = redact(facts, redactor)
+    found = examination.conclude(shared, checks, expired=expired)
+    report = record.build(found.facts, found.diagnosis, found.plan, (), language, "error")
+    told = _teller(report, shared, language, "error", ())
+    reports = [bundle.Item(f"report.{form}", told(f".{form}")) for form in ("json", "md")]
+    items = bundle.collect(facts, shared, reports, log, redactor)
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    path = options.output or Path(f"nnunet-doctor-bundle_{stamp}.zip")
+    bundle.write(path, items)
+    bundle.print_contents(path, items, log, language, sys.stdout)
+    return 0
+
+
 def _redactor(facts: Facts) -> Redactor:
     from nnunet_doctor.lock import machine
     from nnunet_doctor.redact import names_of, redactor_for
@@ -822,6 +865,15 @@ def _checks_test(options: argparse.Namespace) -> int:
 
     packs.know_facts_beside(options.path)
     return listing.test_checks(options.path, sys.stdout)
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from nnunet_doctor import catalogue, completion
+    from nnunet_doctor.check import AREAS
+
+    ids = [item.id for item in catalogue.listed()]
+    print(completion.script(_parser(), options.shell, ids, AREAS), end="")
+    return 0
 
 
 def _schema(options: argparse.Namespace) -> int:

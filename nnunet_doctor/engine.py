@@ -104,7 +104,8 @@ def diagnose(facts: Facts, checks: Iterable[Check]) -> Diagnosis:
 
 def _told_apart(finding: Finding, facts: Facts) -> tuple[list[Finding], list[Waived]]:
     """Return what is left of a finding, and what waivers cover of it."""
-    left, covered = finding.details, []
+    left = finding.details
+    covered: list[Waived] = []
     names = names_of_dataset(facts) if finding.check.waivers else ()
     for waiver in finding.check.waivers:
         if not waiver.concerns(names):

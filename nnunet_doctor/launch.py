@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,11 +35,13 @@ class Ended:
         code: Its exit status as a shell would give it: 128 + n for signal n.
         seconds: The time it took.
         interrupted: Whether it was told to end, by the user or by who ended the doctor.
+        logs: Files that hold its output: the log and, where its disk became full, one in the temporary folder.
     """
 
     code: int
     seconds: float
     interrupted: bool = False
+    logs: tuple[Path, ...] = ()
 
     @property
     def signal_name(self) -> str | None:
@@ -93,7 +96,7 @@ def start(
     """
     begun = time.monotonic()
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb", buffering=0) as file:
+    with contextlib.closing(_Copy(log)) as output:
         child = subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -105,8 +108,7 @@ def start(
 
         def copy(chunk: bytes) -> None:
             # neither a full disk nor a closed screen may stop the training, which needs somebody to read its output
-            with contextlib.suppress(OSError, ValueError):
-                file.write(chunk)
+            output.write(chunk)
             with contextlib.suppress(Exception):
                 take(chunk)
 
@@ -124,7 +126,36 @@ def start(
             reader.join(SECONDS_FOR_LAST_WORDS)
             for number, handler in previous.items():
                 signal.signal(number, handler)
-    return Ended(128 - code if code < 0 else code, time.monotonic() - begun, interrupted=bool(seen))
+    return Ended(128 - code if code < 0 else code, time.monotonic() - begun, interrupted=bool(seen), logs=output.paths)
+
+
+class _Copy:
+    """The output in a file; what its disk does not take goes to the temporary folder, or is lost."""
+
+    def __init__(self, path: Path) -> None:
+        self.paths: tuple[Path, ...] = (path,)
+        self._file: Any = path.open("wb", buffering=0)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def write(self, chunk: bytes) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            rest = chunk[self._written(chunk) :]
+            if rest and len(self.paths) == 1:
+                spare = Path(tempfile.gettempdir(), f"{self.paths[0].stem}_rest.log")
+                self._file.close()
+                self._file = spare.open("wb", buffering=0)
+                self.paths = (*self.paths, spare)
+            if rest:
+                self._file.write(rest)
+
+    def _written(self, chunk: bytes) -> int:
+        """Write what the disk takes, and say how much that was."""
+        try:
+            return int(self._file.write(chunk) or 0)
+        except OSError:
+            return 0
 
 
 SECONDS_FOR_LAST_WORDS = 3.0

@@ -163,6 +163,7 @@ _ENDING = re.compile(
 _TOKEN = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
 MOST_SEARCHED = 300
 _KEPT_HEAD = re.compile(r"(?i)dataset\d{3}_|task\d{2,3}_|torchinductor_|~")
+_OF_THE_SYSTEM = re.compile(r"/(proc|sys|etc|dev(?!/shm/.)|bin|sbin|lib|usr/(bin|sbin|lib|lib64|include|share))(/|$)")
 _INSTALLED = frozenset({"site-packages", "dist-packages", "nnunetv2"})
 
 _LETTERS = {
@@ -210,6 +211,8 @@ class Redactor:
         """Return a path, or a single name, of the same kind."""
         if "://" in text:
             return _URL.sub(self._url, text)
+        if _OF_THE_SYSTEM.match(text):
+            return text
         parts = re.split(r"([\\/]+)", text)
         found = []
         inside = False
@@ -321,7 +324,9 @@ class Redactor:
             return f"{scheme}://{self.path(rest)}"
         if _is_public_host(host) and not host.lower().endswith(_OF_PEOPLE):
             return f"{scheme}://{host}{rest}"
-        return f"{scheme}://{host if _is_public_host(host) else 'host.example'}{self.path(rest)}"
+        # the number of an issue names nobody
+        rest = "".join(part if part.isdigit() else self.path(part) for part in re.split(r"(/)", rest))
+        return f"{scheme}://{host if _is_public_host(host) else 'host.example'}{rest}"
 
     def plain(self, value: Any) -> Any:
         """Return JSON data with every text in it redacted; keys are redacted like texts."""

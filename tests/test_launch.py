@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -336,3 +338,17 @@ def test_handlers_are_put_back(train):
     train("")
 
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
+@linux
+def test_what_a_full_disk_does_not_take_goes_to_the_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last words of a training, which say that the disk is full, are not lost with the log on that disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = launch.start([sys.executable, "-c", "print('No space left on device')"], os.environ, Path("/dev/full"))
+    _log, rest = ended.logs
+
+    assert ended.code == 0
+    assert rest.parent == tmp_path
+    assert rest.read_text(encoding="utf-8") == "No space left on device\n"

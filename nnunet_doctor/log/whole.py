@@ -115,21 +115,21 @@ def reader_for(sources: Sequence[Source], known: Known) -> tuple[Reader, dict[st
     return reader, debug
 
 
-def diagnose_file(
-    path: Path, checks: Sequence[Check], facts: Facts | None = None, code: int | None = None
+def diagnose_files(
+    paths: Sequence[Path], checks: Sequence[Check], facts: Facts | None = None, code: int | None = None
 ) -> LogDiagnosis:
-    """Say what ended the run that a file is the output of.
+    """Say what ended the run that some files, one after another, are the output of.
 
     Args:
-        path: The file.
+        paths: The files.
         checks: What is known.
         facts: Facts of the machine that it ran on; only what the log tells unless given.
         code: What the run ended with, where that is known; 128 + n for signal n.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: A file cannot be read.
     """
-    sources = find_sources([str(path)])
+    sources = find_sources([str(path) for path in paths])
     reader, debug = reader_for(sources, Known(checks))
     for source in sources:
         reader.begin(source.name, age=source.age)

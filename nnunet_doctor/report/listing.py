@@ -18,6 +18,7 @@ from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sources
 from nnunet_doctor.log.signatures import says
+from nnunet_doctor.packs import DECLARATIONS
 from nnunet_doctor.report.text import console_for, print_block
 from nnunet_doctor.words import say
 
@@ -270,7 +271,7 @@ def check_files(path: Path) -> list[Path]:
             return [path]
         if not path.is_dir():
             raise UserError(f"{path} does not exist")
-        own = sorted(path.glob("*.toml"))
+        own = sorted(file for file in path.glob("*.toml") if file.name != DECLARATIONS)
         return own or sorted(path.glob("*/*.toml"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None

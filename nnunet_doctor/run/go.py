@@ -67,12 +67,12 @@ def go(
             if aside:
                 _tell(say(manner.language, "run_moved_aside", path=aside))
         while True:
-            ended, log = _once(start, request, fold, environ, manner)
+            ended = _once(start, request, fold, environ, manner)
             again = None
             if ended.code and not ended.interrupted and why:
-                why.tell(log, ended.code)
+                why.tell(ended.logs, ended.code)
             if ended.code and not ended.interrupted and recovery:
-                again = recovery.after(log, request, fold)
+                again = recovery.after(ended.logs, request, fold)
             if again is None:
                 break
             start, request = again
@@ -84,7 +84,7 @@ def go(
 
 def _once(
     start: Start, request: Request, fold: Path | None, environ: Mapping[str, str], manner: Manner
-) -> tuple[launch.Ended, Path]:
+) -> launch.Ended:
     log = log_path(fold)
     watch = Watch(manner.language, fold, request.trainer, manner.plots)
     guard = Guard(time.monotonic())
@@ -118,16 +118,16 @@ def _once(
     except OSError as error:
         raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
-    _tell(_verdict(ended, log, manner.language))
-    return ended, log
+    _tell(_verdict(ended, manner.language))
+    return ended
 
 
 def _tell(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
-def _verdict(ended: launch.Ended, log: Path, language: str) -> str:
-    took = duration(ended.seconds)
+def _verdict(ended: launch.Ended, language: str) -> str:
+    took, log = duration(ended.seconds), ", ".join(map(str, ended.logs))
     if ended.code == 0:
         return say(language, "run_ended", time=took)
     if ended.signal_name:

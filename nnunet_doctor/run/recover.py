@@ -38,22 +38,22 @@ class Recovery:
         tried: What was tried so far.
     """
 
-    cause_of: Callable[[Path], Check | None]
+    cause_of: Callable[[Sequence[Path]], Check | None]
     examine: Callable[[Request], Examination]
     put_together: Callable[[Examination, Request], Start]
     checks: Sequence[Check]
     tried: list[Tried] = field(default_factory=list)
     _causes: list[Check] = field(default_factory=list)
 
-    def after(self, log: Path, request: Request, fold: Path | None) -> tuple[Start, Request] | None:
+    def after(self, logs: Sequence[Path], request: Request, fold: Path | None) -> tuple[Start, Request] | None:
         """Return what to start next, and the request that it answers; None when nothing more is worth a try.
 
         Args:
-            log: Output of the training that failed.
+            logs: Output of the training that failed.
             request: What that training was.
             fold: Its folder.
         """
-        cause = self.cause_of(log)
+        cause = self.cause_of(logs)
         if cause is None or len(self.tried) >= MOST_RETRIES or cause.id in {item.cause for item in self.tried}:
             return None
         request = _continuing(request) if can_be_continued(fold) and not request.validates else request

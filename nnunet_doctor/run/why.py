@@ -10,7 +10,7 @@ from nnunet_doctor.check import Check
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.diagnose import LogDiagnosis
-from nnunet_doctor.log.whole import diagnose_file
+from nnunet_doctor.log.whole import diagnose_files
 from nnunet_doctor.report.diagnosis import build, print_diagnosis
 from nnunet_doctor.report.record import shell_of
 from nnunet_doctor.report.text import console_for
@@ -28,31 +28,32 @@ class Why:
     def __init__(self, checks: Sequence[Check], facts: Facts, language: str) -> None:
         """Keep what is needed once a training has failed."""
         self._checks, self._facts, self._language = checks, facts, language
-        self._known: dict[Path, LogDiagnosis | None] = {}
+        self._known: dict[tuple[Path, ...], LogDiagnosis | None] = {}
 
-    def tell(self, log: Path, code: int) -> None:
+    def tell(self, logs: Sequence[Path], code: int) -> None:
         """Say on stderr what ended a training, and how to mend it.
 
         Args:
-            log: What it printed.
+            logs: What it printed.
             code: What it ended with.
         """
-        found = self._diagnosis(log, code)
+        found = self._diagnosis(logs, code)
         if found is not None:
             record = build(found, self._language)
             console = console_for(sys.stderr)
             print_diagnosis(record, console, self._language, shell_of(self._facts), short=True)
             sys.stderr.flush()
 
-    def cause(self, log: Path) -> Check | None:
-        """Return the problem that a log shows; None when it is not recognised."""
-        found = self._diagnosis(log, None)
+    def cause(self, logs: Sequence[Path]) -> Check | None:
+        """Return the problem that the output of a training shows; None when it is not recognised."""
+        found = self._diagnosis(logs, None)
         return found.cause.check if found is not None and found.cause else None
 
-    def _diagnosis(self, log: Path, code: int | None) -> LogDiagnosis | None:
-        if log not in self._known:
+    def _diagnosis(self, logs: Sequence[Path], code: int | None) -> LogDiagnosis | None:
+        key = tuple(logs)
+        if key not in self._known:
             try:
-                self._known[log] = diagnose_file(log, self._checks, self._facts, code)
+                self._known[key] = diagnose_files(logs, self._checks, self._facts, code)
             except UserError:  # the disk is full, or the file is gone; the training's own end counts
-                self._known[log] = None
-        return self._known[log]
+                self._known[key] = None
+        return self._known[key]

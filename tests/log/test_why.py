@@ -37,9 +37,9 @@ def written(folder: Path, *lines: str) -> Path:
 def test_the_cause_is_told_on_stderr(why: Why, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Title, line and ways out, without the lines around it, which have just been on the screen."""
     log = written(tmp_path, *START, *ERROR)
-    why.tell(log, 1)
+    why.tell([log], 1)
     printed = capsys.readouterr()
-    cause = why.cause(log)
+    cause = why.cause([log])
     assert cause is not None
 
     assert (cause.id, printed.out) == ("gpu-memory-full", "")
@@ -52,8 +52,8 @@ def test_a_kill_without_words_is_known_by_its_code(
 ) -> None:
     """SIGKILL leaves nothing in the output; the code says it, and facts of this machine choose the ways out."""
     log = written(tmp_path, *START)
-    why.tell(log, 137)
-    cause = why.cause(log)
+    why.tell([log], 137)
+    cause = why.cause([log])
     assert cause is not None
 
     assert cause.id == "memory-short"
@@ -66,14 +66,14 @@ def test_a_kill_without_words_is_known_by_its_code(
 def test_an_unknown_failure_is_not_guessed_at(why: Why, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is started again for it."""
     log = written(tmp_path, *START, *ERROR[:2], "KeyError: 'mine'")
-    why.tell(log, 1)
+    why.tell([log], 1)
 
-    assert why.cause(log) is None
+    assert why.cause([log]) is None
     assert "no check knows why" in capsys.readouterr().err
 
 
 def test_a_log_that_is_gone_is_no_reason_to_fail(why: Why, tmp_path: Path) -> None:
     """The exit code is that of the training, whatever became of its log."""
-    why.tell(tmp_path / "gone.log", 1)
+    why.tell([tmp_path / "gone.log"], 1)
 
-    assert why.cause(tmp_path / "gone.log") is None
+    assert why.cause([tmp_path / "gone.log"]) is None

@@ -134,7 +134,7 @@ def test_a_label_of_another_shape_is_not_drawn(tmp_path: Path) -> None:
         Task(paths[0], "image", "SimpleITKIO", "all"), Task(paths[1], "label", "SimpleITKIO", "all"), later()
     )
 
-    assert (picture.reason, picture.number) == ("the label has another shape", 5)
+    assert (picture.reason, picture.number) == ("other-shape", 5)
     assert picture.png
 
 
@@ -143,7 +143,7 @@ def test_time_ends(tmp_path: Path) -> None:
     paths = write(tmp_path, ".nii.gz", *slices())
     picture = picture_of(Task(paths[0], "image", "SimpleITKIO", "all"), None, time.monotonic() - 1)
 
-    assert picture == Picture(reason="no time was left")
+    assert picture == Picture(reason="no-time")
 
 
 def test_memory_is_bounded(tmp_path: Path) -> None:

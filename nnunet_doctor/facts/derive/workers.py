@@ -109,7 +109,8 @@ def shm_needed(
 
 
 PREDICTIONS_IN_FLIGHT = 3
-"""One that is written and two in the queue (nnUNetTrainer.perform_actual_validation, check_workers_alive_and_busy)."""
+"""One that is written and two in the queue; as many as there are processes, and two, where writing is the slower part
+(nnUNetTrainer.perform_actual_validation, check_workers_alive_and_busy)."""
 
 
 @rule("training.shm_validation_gib", "platform.os", "training.ranks", "preprocessed.image_size", "preprocessed.labels")

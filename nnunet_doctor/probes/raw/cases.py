@@ -112,6 +112,6 @@ def _picture(folder: str, case: Case, found: Survey, until: float) -> Picture:
     reader = str(found.reader)
     first = next(iter(case.images.values()), None)
     if first is None:
-        return Picture(reason="no image")
+        return Picture(reason="no-image")
     label = Task(os.path.join(folder, case.label), "label", reader, "all") if case.label else None
     return picture_of(Task(os.path.join(folder, first), "image", reader, "all"), label, until)

@@ -50,7 +50,7 @@ class Picture:
         number: Which slice it is, from 1.
         slices: How many there are.
         values: The values of the label that are in it, without 0, in order.
-        reason: Why there is no picture, or no label in it; empty for neither.
+        reason: Why there is no picture, or no label in it: other-shape, no-time, no-memory, or particulars; else empty.
     """
 
     png: str = ""
@@ -81,7 +81,7 @@ def picture_of(image: Task, label: Task | None, until: float) -> Picture:
     except DamageError as error:
         return Picture(reason=f"{error.faults[0][0]}: {error.faults[0][1]}")
     except MemoryError:
-        return Picture(reason="not enough memory")
+        return Picture(reason="no-memory")
     except Exception as error:  # noqa: BLE001 - a picture is worth no report
         return Picture(reason=f"{type(error).__name__}: {error}")
 
@@ -161,7 +161,7 @@ def _label_in(label: Task, image: Header, middle: int, until: float) -> tuple[in
         header = form.read_header(source, label.reader)
         _slices_of(header)
         if header.shape != image.shape or header.channels > 1:
-            raise _NoPictureError("the label has another shape")
+            raise _NoPictureError("other-shape")
         used = _used_slices(form, source, header, until)
         at = used[len(used) // 2] if used else middle
         found = _slice(form, source, header, at, until)
@@ -208,7 +208,7 @@ def _slice(form: Any, source: Source, header: Header, at: int, until: float) -> 
 def _timely(pieces: Iterator[bytes], until: float) -> Iterator[bytes]:
     for piece in pieces:
         if time.monotonic() > until:
-            raise _NoPictureError("no time was left")
+            raise _NoPictureError("no-time")
         yield piece
 
 

@@ -6,7 +6,7 @@ come first, each finding has one before any has two, and what is left is told in
 
 from __future__ import annotations
 
-from nnunet_doctor.report.forms.manner import MARKS, Manner, commands_of, one_line, text_of, visible
+from nnunet_doctor.report.forms.manner import MARKS, Manner, commands_of, one_line, text_of, visible, waived_because
 from nnunet_doctor.report.places import Place, located
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say
@@ -30,10 +30,14 @@ def render(report: Report, manner: Manner) -> str:
             finding, places = of_kind[number]
             shown = sum(number == other for _, other in chosen)
             lines.append(_annotation(finding, places[rank], len(places) - shown, manner))
-        lines += [_plain(finding) for number, (finding, _) in enumerate(of_kind) if (0, number) not in chosen]
+        lines += [
+            _plain(finding, MARKS[severity]) for number, (finding, _) in enumerate(of_kind) if (0, number) not in chosen
+        ]
+    lines += [f"{_plain(item, '--')}  {one_line(waived_because(item, manner.language))}" for item in report.waived]
     if report.verdict == "undecided":
         lines.insert(0, _undecided(report, manner))
-    return "".join(f"{line}\n" for line in lines)
+    # the runner takes ##[...] for a command too, wherever it stands
+    return "".join(f"{line}\n" for line in lines).replace("##[", "## [")
 
 
 def _annotation(finding: FindingRecord, place: Place, left: int, manner: Manner) -> str:
@@ -54,9 +58,8 @@ def _undecided(report: Report, manner: Manner) -> str:
     return _command("error", manner.places.machine, title, text)
 
 
-def _plain(finding: FindingRecord) -> str:
-    # the runner takes ##[...] for a command too, wherever it stands
-    return f"{MARKS[finding.severity]}  {one_line(finding.title)}  [{finding.id}]".replace("##[", "## [")
+def _plain(finding: FindingRecord, mark: str) -> str:
+    return f"{mark}  {one_line(finding.title)}  [{finding.id}]"
 
 
 def _command(command: str, file: str, title: str, text: str) -> str:

@@ -29,6 +29,7 @@ from nnunet_doctor.report.forms.manner import (
     settings_of,
     text_of,
     value_of,
+    waived_because,
 )
 from nnunet_doctor.report.forms.markup import Markup, el, join
 from nnunet_doctor.report.forms.plots import Row, Value, number, plot
@@ -50,6 +51,9 @@ MOST_CLASSES = 24
 FEW_LABELS = 4
 MOST_SIZE = 1e300
 """What is greater cannot be told from infinity after a few steps."""
+
+SAID = ("other-shape", "no-time", "no-memory", "no-image")
+"""Reasons of picture.py and cases.py that are words of ours; others are particulars, as in the details of findings."""
 
 ABOUT: Mapping[str, frozenset[str]] = {
     "shape": frozenset({"shape-outlier", "shape-mismatch", "not-3d"}),
@@ -143,6 +147,7 @@ def _sections(report: Report, manner: Manner) -> list[tuple[str, str, Markup]]:
         ("findings", "html_findings", _findings(report, manner)),
         ("plan", "html_plan", _plan(report, manner)),
         ("undecided", "html_undecided", _undecided(report, manner.language)),
+        ("waived", "html_waived", _waived(report, manner.language)),
     ]
     if cases is not None and cases.cases:
         parts += [
@@ -277,6 +282,21 @@ def _undecided(report: Report, language: str) -> list[Markup]:
     return [el("details", el("summary", title), table)]
 
 
+def _waived(report: Report, language: str) -> list[Markup]:
+    rows = [
+        el(
+            "tr",
+            el("th", el("code", item.id), scope="row"),
+            el("td", item.title, *([": ", ", ".join(item.subjects[:FEW_LABELS])] if item.subjects else [])),
+            el("td", waived_because(item, language)),
+        )
+        for item in report.waived
+    ]
+    head = _head(language, "html_check", "html_what", "html_reason")
+    parts = [_table(say(language, "html_waived"), head, rows, hidden_caption=True)] if rows else []
+    return [*parts, el("p", say(language, "waived_known", ids=", ".join(report.known)))] if report.known else parts
+
+
 def _passed(report: Report, language: str) -> list[Markup]:
     if not report.passed:
         return []
@@ -339,7 +359,8 @@ def _figure(id: str, picture: Picture, cases: Cases, findings: Sequence[FindingR
         )
     else:
         place = ""
-    reason = say(language, "html_no_picture" if not picture.png else "html_no_label", because=picture.reason)
+    because = say(language, f"html_{picture.reason}") if picture.reason in SAID else picture.reason
+    reason = say(language, "html_no_picture" if not picture.png else "html_no_label", because=because)
     lines = [el("strong", id), *([Markup("<br/>"), place] if place else [])]
     lines += [Markup("<br/>"), reason] if picture.reason else []
     drawn = [

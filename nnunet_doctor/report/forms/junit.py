@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from nnunet_doctor.check import SEVERITIES
-from nnunet_doctor.report.forms.manner import Manner, commands_of, evidence_of, text_of, value_of, visible
+from nnunet_doctor.report.forms.manner import (
+    Manner,
+    commands_of,
+    evidence_of,
+    text_of,
+    value_of,
+    visible,
+    waived_because,
+)
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say
 
@@ -25,6 +33,12 @@ def render(report: Report, manner: Manner) -> str:
     for item in report.unknown:
         case = TestCase(item.id, SUITE)
         case.result = [Skipped(visible(item.because))]
+        cases.append(case)
+    skipped = {item.id: waived_because(item, manner.language) for item in report.waived}
+    skipped |= {id: say(manner.language, "waived_known", ids=id) for id in report.known if id not in skipped}
+    for id, reason in skipped.items():
+        case = TestCase(id, SUITE)
+        case.result = [Skipped(visible(reason))]
         cases.append(case)
     suite.add_testcases([*cases, *(TestCase(id, SUITE) for id in report.passed)])
     xml = JUnitXml(SUITE)

@@ -91,6 +91,14 @@ def counts(report: Report, language: str) -> str:
     )
 
 
+def waived_because(finding: FindingRecord, language: str) -> str:
+    """Return why a finding is lived with, and until when."""
+    if finding.waived is None:
+        return ""
+    key = "waived_until" if finding.waived.until else "waived_reason"
+    return say(language, key, reason=finding.waived.reason, day=finding.waived.until)
+
+
 def value_of(value: object) -> str:
     """Return the value of a fact as words."""
     if isinstance(value, dict):

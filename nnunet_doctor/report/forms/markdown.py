@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from nnunet_doctor.report.forms.manner import (
     MARKS,
@@ -19,6 +20,7 @@ from nnunet_doctor.report.forms.manner import (
     text_of,
     value_of,
     visible,
+    waived_because,
 )
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say
@@ -27,7 +29,7 @@ MOST_CHARACTERS = 60_000
 """GitHub takes no issue and no comment of more than 65,536; a person may want to write a few words above."""
 MOST_DETAILS = 20
 MOST_LETTERS = 300
-MOST_UNDECIDED = 60
+MOST_ROWS = 40
 LANGUAGES = {"posix": "sh", "powershell": "powershell", "cmd": "bat"}
 
 
@@ -40,7 +42,7 @@ def render(report: Report, manner: Manner) -> str:
         escape(about(report, language)),
         *filter(None, known),
     ]
-    tail = [*_plan(report, language), *_undecided(report, language)]
+    tail = [*_plan(report, language), *_undecided(report, language), *_waived(report, language)]
     room = MOST_CHARACTERS - sum(len(block) + 2 for block in (*head, *tail))
     findings: list[str] = []
     for finding in report.findings:
@@ -99,11 +101,22 @@ def _plan(report: Report, language: str) -> list[str]:
 def _undecided(report: Report, language: str) -> list[str]:
     if not report.unknown:
         return []
-    rows = [f"- {span(item.id)} {escape(item.because)}" for item in report.unknown[:MOST_UNDECIDED]]
-    if len(report.unknown) > MOST_UNDECIDED:
-        rows.append("- " + say(language, "also", count=len(report.unknown) - MOST_UNDECIDED))
-    title = say(language, "markdown_undecided", count=len(report.unknown))
-    return [f"<details><summary>{title}</summary>", "\n".join(rows), "</details>"]
+    rows = [f"- {span(item.id)} {escape(item.because)}" for item in report.unknown]
+    return _folded(say(language, "markdown_undecided", count=len(rows)), rows, language)
+
+
+def _waived(report: Report, language: str) -> list[str]:
+    rows = [
+        f"- {escape(item.title)} ({span(item.id)}): {escape(waived_because(item, language))}" for item in report.waived
+    ]
+    if report.known:
+        rows.append("- " + escape(say(language, "waived_known", ids=", ".join(report.known))))
+    return _folded(say(language, "html_waived"), rows, language) if rows else []
+
+
+def _folded(title: str, rows: Sequence[str], language: str) -> list[str]:
+    left = [f"- {say(language, 'also', count=len(rows) - MOST_ROWS)}"] if len(rows) > MOST_ROWS else []
+    return [f"<details><summary>{title}</summary>", "\n".join([*rows[:MOST_ROWS], *left]), "</details>"]
 
 
 def fenced(text: str, language: str, indent: str = "") -> str:

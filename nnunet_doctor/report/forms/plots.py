@@ -158,4 +158,4 @@ def number(value: float) -> str:
     """Return a number as short as it is still told from others."""
     if abs(value) < 1e6 and value == int(value):
         return str(int(value))
-    return f"{value:.3g}"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, visible
+from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, visible, waived_because
 from nnunet_doctor.report.places import Place, as_uri, located
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say
@@ -54,6 +54,15 @@ def render(report: Report, manner: Manner) -> str:
                         "descriptor": {"id": item.id},
                     }
                     for item in report.unknown
+                ]
+                # GitHub takes no notice of suppressions, and would raise an alert for each
+                + [
+                    {
+                        "level": "note",
+                        "message": {"text": visible(f"{item.title}; {waived_because(item, manner.language)}")},
+                        "descriptor": {"id": item.id},
+                    }
+                    for item in report.waived
                 ],
             }
         ],

@@ -24,4 +24,4 @@ def look(request: dict[str, Any]) -> dict[str, Any]:
 def folder_of(dataset: str | None) -> Path:
     """Return the folder of a dataset, which is named by its folder or by its name in nnUNet_raw."""
     named = Path(dataset or "nowhere")
-    return named if named.is_dir() else Path(os.environ.get("nnUNet_raw", ".")) / named
+    return named if named.is_dir() else Path(os.environ.get("nnUNet_raw", ".")) / named  # noqa: SIM112

@@ -1,0 +1,191 @@
+"""Puts what a maintainer needs into one file: facts, report, the end of the log, plans. No names, and no images."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from nnunet_doctor import __version__
+from nnunet_doctor.errors import UserError
+from nnunet_doctor.facts import Facts
+from nnunet_doctor.facts.exchange import to_document
+from nnunet_doctor.redact import Redactor
+from nnunet_doctor.report.text import console_for, print_block, print_command
+from nnunet_doctor.words import say
+
+MOST_LOG_BYTES = 512 * 1024
+"""The end of a log that is put in: some thousand lines; the cause of a failure stands there."""
+
+MOST_JSON_BYTES = 32 * 1024**2
+
+LOGS = ("nnunet_doctor_*.log", "training_log_*.txt")
+"""Logs of a fold: what `run` has kept, which holds errors, and nnU-Net's own, which does not."""
+
+_READ_BY_NNUNET = (
+    *("channel_names", "modality", "labels", "numTraining", "file_ending", "overwrite_image_reader_writer"),
+    *("regions_class_order", "nnUNet_version"),
+)
+"""Keys of dataset.json that are put in with their values; others tell of people and places, or list files."""
+
+
+class Item(NamedTuple):
+    """A file of the bundle."""
+
+    name: str
+    content: str
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return len(self.content.encode("utf-8", "backslashreplace"))
+
+
+def log_of(facts: Facts) -> Path | None:
+    """Return the newest log of the fold that facts are about; None without one."""
+    folder = facts["training.folder"]
+    if not isinstance(folder, str):
+        return None
+    found: list[tuple[float, Path]] = []
+    for pattern in LOGS:
+        with contextlib.suppress(OSError):
+            found += [(path.stat().st_mtime, path) for path in Path(folder).glob(pattern)]
+        if found:
+            break
+    return max(found)[1] if found else None
+
+
+def learn_cases(facts: Facts, redactor: Redactor) -> None:
+    """Let the names of all cases be taken out of the log, those included that no finding is about."""
+    places = (
+        ("dataset.folder", "imagesTr"),
+        ("dataset.folder", "labelsTr"),
+        ("preprocessed.folder", "gt_segmentations"),
+    )
+    for known, below in places:
+        folder = facts[known]
+        if isinstance(folder, str):
+            with contextlib.suppress(OSError):
+                for name in sorted(path.name for path in Path(folder, below).iterdir()):
+                    redactor.path(name)
+
+
+def collect(facts: Facts, shared: Facts, reports: Sequence[Item], log: Path | None, redactor: Redactor) -> list[Item]:
+    """Return the files of the bundle.
+
+    Args:
+        facts: What was observed, with the paths of this machine.
+        shared: The same, redacted.
+        reports: Reports about the redacted facts.
+        log: The log whose end is put in; None for none.
+        redactor: What has redacted the facts.
+
+    Raises:
+        UserError: The log cannot be read.
+    """
+    learn_cases(facts, redactor)
+    document = to_document(shared, __version__)
+    found = [Item("facts.json", json.dumps(document, indent=2, ensure_ascii=False) + "\n"), *reports]
+    if log is not None:
+        found.append(Item("log-end.txt", redactor.text(_end_of(log))))
+    plans = facts["training.plans"]
+    for name, folders in (
+        (f"{plans}.json", ("preprocessed.folder",)),
+        ("dataset.json", ("dataset.folder", "preprocessed.folder")),
+    ):
+        known = [facts[folder] for folder in folders]
+        content = next(
+            (text for text in (_json(Path(item, name)) for item in known if isinstance(item, str)) if text), None
+        )
+        if content is not None:
+            plain = content if name != "dataset.json" else _without_texts(content)
+            found.append(
+                Item(name, json.dumps(redactor.plain(_unnamed(plain, redactor)), indent=2, ensure_ascii=False) + "\n")
+            )
+    return found
+
+
+def _end_of(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            head = file.read(2)
+            size = file.seek(0, os.SEEK_END)
+            # PowerShell 5 writes UTF-16, two bytes for most letters
+            start = max(0, size - MOST_LOG_BYTES) // 2 * 2
+            file.seek(start)
+            content = file.read(MOST_LOG_BYTES + 2)
+    except OSError as error:
+        raise UserError(f"the log {log} cannot be read: {error.strerror}") from None
+    encoding = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(head, "utf-8-sig")
+    text = content.decode(encoding, "replace").lstrip("\ufeff").replace("\r\n", "\n")
+    # the first line is cut
+    return text.partition("\n")[2] if start else text
+
+
+def _json(path: Path) -> Any:
+    """Read a JSON file; one that is not there, too large or broken is left out, and the facts say so."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_JSON_BYTES + 1)
+        return json.loads(content.decode("utf-8-sig")) if len(content) <= MOST_JSON_BYTES else None
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _without_texts(description: Any) -> Any:
+    """Keep of dataset.json what nnU-Net goes by; of the rest, say only that it is there."""
+    if not isinstance(description, dict):
+        return description
+    return {key: value if key in _READ_BY_NNUNET else "(left out)" for key, value in description.items()}
+
+
+def _unnamed(document: Any, redactor: Redactor) -> Any:
+    """Replace the name of the dataset, which is a single word and looks like no path."""
+    if isinstance(document, dict) and isinstance(document.get("dataset_name"), str):
+        return {**document, "dataset_name": redactor.path(document["dataset_name"])}
+    return document
+
+
+def write(path: Path, items: Sequence[Item]) -> None:
+    """Write the bundle, whole or not at all.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for item in items:
+                bundle.writestr(item.name, item.content.encode("utf-8", "backslashreplace"))
+        unfinished.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def print_contents(path: Path, items: Sequence[Item], log: Path | None, language: str, out: IO[str]) -> None:
+    """List what is in the bundle, what is never in it, and where it is."""
+    console = console_for(out, None if out.isatty() else 80)
+    print_block(console, say(language, "bundle_holds"), indent=0, style="bold")
+    width = max(len(item.name) for item in items)
+    for item in items:
+        said = say(language, _SAID.get(item.name, "bundle_plans"), log=log)
+        print_block(console, f"{item.name:{width}}  {item.size / 1024:6.0f} KiB  {said}")
+    print_block(console, say(language, "bundle_left_out"), indent=0)
+    console.print()
+    print_command(console, str(path), indent=0)
+
+
+_SAID = {
+    "facts.json": "bundle_facts",
+    "report.json": "bundle_report",
+    "report.md": "bundle_report",
+    "log-end.txt": "bundle_log",
+    "dataset.json": "bundle_dataset",
+}

@@ -1,0 +1,110 @@
+"""A bundle holds what a maintainer needs, and nobody's names and images."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from made_up import Installation
+
+WHAT = ("10", "-c", "2d", "-f", "0", "--device", "cpu")
+
+
+@pytest.fixture
+def failed(installation: Installation) -> Installation:
+    """A fold with the log of a training that failed, in a dataset whose description tells of people."""
+    description = installation.path("raw", "Dataset010_Colon", "dataset.json")
+    plain = json.loads(description.read_text(encoding="utf-8"))
+    plain |= {"description": "patients of Dr. Keller, Nordklinik", "dataset": {"Schmidt_Karl": {"label": "x.nii.gz"}}}
+    description.write_text(json.dumps(plain), encoding="utf-8")
+    images = installation.path("raw", "Dataset010_Colon", "imagesTr")
+    images.mkdir()
+    (images / "Schmidt_Karl_0000.nii.gz").write_bytes(b"voxels of a patient")
+    fold = installation.path("results", "Dataset010_Colon", "nnUNetTrainer__nnUNetPlans__2d", "fold_0")
+    fold.mkdir(parents=True)
+    lines = [
+        "first line of all",
+        *["x" * 99] * 6000,
+        f"reading {installation.path('raw')}/Dataset010_Colon",
+        "Schmidt_Karl is next; amueller@gpu07 is told, password=hunter2",
+        "RuntimeError: CUDA error: out of memory",
+    ]
+    (fold / "nnunet_doctor_2026-01-01_00-00-00.log").write_text("\n".join(lines), encoding="utf-8")
+    return installation
+
+
+def contents(path: Path) -> dict[str, str]:
+    """Return the files of a bundle."""
+    with zipfile.ZipFile(path) as bundle:
+        return {name: bundle.read(name).decode("utf-8") for name in bundle.namelist()}
+
+
+def test_a_bundle_holds_what_it_lists(failed: Installation) -> None:
+    """Facts, report, end of the log, plans and dataset.json; each is listed, and the last line is the path."""
+    done = failed.doctor("bundle", *WHAT, "-o", "out.zip")
+    held = contents(failed.path("out.zip"))
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(held) == {"facts.json", "report.json", "report.md", "log-end.txt", "nnUNetPlans.json", "dataset.json"}
+    assert [name for name in held if name not in done.stdout] == []
+    assert done.stdout.splitlines()[-1] == "out.zip"
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_a_bundle_names_nobody_and_holds_no_image(failed: Installation) -> None:
+    """Neither the user, host, folders and cases of this machine, nor the people of a description, nor voxels."""
+    failed.doctor("bundle", *WHAT, "-o", "out.zip", USER="amueller", LOGNAME="amueller")
+    text = "".join(contents(failed.path("out.zip")).values())
+    private = ("Colon", "colon_0", "Schmidt", "Karl", "Keller", "Nordklinik", "amueller", "gpu07", "hunter2")
+    private += (str(failed.base), "voxels of a patient")
+
+    assert [word for word in private if word in text] == []
+
+
+def test_a_bundle_is_of_use(failed: Installation) -> None:
+    """Its facts give the findings of its report; the log ends as it ended; labels and plans can be read."""
+    failed.doctor("bundle", *WHAT, "-o", "out.zip")
+    held = contents(failed.path("out.zip"))
+    facts = failed.path("facts.json")
+    facts.write_text(held["facts.json"], encoding="utf-8")
+    replayed = json.loads(failed.doctor("check", "--facts", str(facts), "--format", "json").stdout)
+    report = json.loads(held["report.json"])
+
+    assert (replayed["findings"], replayed["plan"]) == (report["findings"], report["plan"])
+    assert held["log-end.txt"].endswith("RuntimeError: CUDA error: out of memory")
+    assert "first line of all" not in held["log-end.txt"]
+    assert json.loads(held["dataset.json"])["labels"] == {"background": 0, "cancer": 1}
+    assert json.loads(held["dataset.json"])["description"] == "(left out)"
+    assert "2d" in json.loads(held["nnUNetPlans.json"])["configurations"]
+
+
+def test_a_log_can_be_named(failed: Installation) -> None:
+    """Also one that PowerShell has written, in UTF-16."""
+    failed.path("job.out").write_text("epoch 1\nTraceback\n", encoding="utf-16")
+    failed.doctor("bundle", *WHAT, "--log", "job.out", "-o", "out.zip")
+
+    assert contents(failed.path("out.zip"))["log-end.txt"] == "epoch 1\nTraceback\n"
+
+
+def test_a_bundle_without_dataset_and_log_is_one(installation: Installation) -> None:
+    """Where there is no training there are facts and reports; without -o the file lies in the working folder."""
+    done = installation.doctor("bundle", "--quick")
+
+    assert done.returncode == 0
+    assert set(contents(installation.path(done.stdout.splitlines()[-1]))) == {"facts.json", "report.json", "report.md"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--log", "nowhere.log"), "the log nowhere.log cannot be read"), (("-o", "no/where.zip"), "cannot be written")],
+)
+def test_what_cannot_be_done_is_said(installation: Installation, arguments: tuple[str, ...], said: str) -> None:
+    """One sentence, exit code 2, and no half of a file."""
+    done = installation.doctor("bundle", "--quick", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert [name for name in os.listdir(installation.base) if name.endswith((".zip", ".part"))] == []

@@ -1,0 +1,359 @@
+"""What is shared names nobody, and checks say the same of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import ntpath
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_up import Installation
+
+from nnunet_doctor import catalogue
+from nnunet_doctor.examination import conclude, read_facts
+from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
+from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.facts.exchange import from_document, to_document
+from nnunet_doctor.redact import Redactor, names_of, redact, redactor_for
+from nnunet_doctor.report.record import build, to_json
+
+FOLDER = Path(__file__).with_name("machines")
+NAMES = sorted(path.name.removesuffix(".expected.json") for path in FOLDER.glob("*.expected.json"))
+CHECKS = catalogue.load()
+
+
+@functools.cache
+def machine(name: str) -> Facts:
+    """Return the facts of a recorded machine."""
+    return read_facts(FOLDER / f"{name}.json", {})
+
+
+def redacted(facts: Facts) -> Facts:
+    """Return facts as `facts --redact` writes them and `check --facts` reads them."""
+    shared = redact(facts, redactor_for(facts))
+    return from_document(json.loads(json.dumps(to_document(shared, "0"))))
+
+
+def said(facts: Facts) -> dict[str, Any]:
+    """Return what checks say and what is planned: ids, severities, numbers of subjects, settings."""
+    found = conclude(facts, CHECKS)
+    return {
+        "findings": [
+            (item.check.id, item.check.severity, len(item.details), item.explained_by)
+            for item in found.diagnosis.findings
+        ],
+        "undecided": [item.check.id for item in found.diagnosis.undecided],
+        "plan": [(item.setting, item.because) for item in found.plan.reasons],
+        "left": [item.check.id for item in found.plan.diagnosis.blocking],
+    }
+
+
+# --- recorded machines ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_replayed_machine_gives_the_very_report(name: str, tmp_path: Path) -> None:
+    """Facts as a look has them, and the same written and read again, give reports of the same bytes."""
+    live = derive(Facts(dict(machine(name)), {fact: f"source of {fact}" for fact, _ in machine(name)}))
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps(to_document(live, "0"), indent=2, ensure_ascii=False), encoding="utf-8")
+    reports = []
+    for facts in (live, read_facts(path, {})):
+        found = conclude(facts, CHECKS)
+        report = build(found.facts, found.diagnosis, found.plan, (), "en", "error")
+        reports.append(to_json(report, ascii_only=False).encode("utf-8"))
+
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_redacted_machine_gives_the_same_findings(name: str) -> None:
+    """Ids, severities, numbers of subjects, undecided checks and plan stay."""
+    assert said(redacted(machine(name))) == _said_of(name)
+
+
+@functools.cache
+def _said_of(name: str) -> dict[str, Any]:
+    return said(machine(name))
+
+
+PRIVATE = ("anna", "keller", "weber", "wangfang", "zhang", "lena", "b042a", "colon", "hippocampus", "braintumour")
+PRIVATE += ("\u5f20\u4f1f", "\u533b\u5b66", "4711820")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_redacted_machine_names_nobody(name: str) -> None:
+    """Users, datasets, cases and numbers of jobs are gone from values and sources alike; derived facts follow."""
+    text = json.dumps(to_document(redacted(machine(name)), "0"), ensure_ascii=False).lower()
+
+    assert [word for word in PRIVATE if word in text] == []
+
+
+# --- a corpus of nasty values --------------------------------------------------------------------------------------
+
+TOKENS = {
+    "GitHub": ("ghp_" + "aB3" * 12, "remote: {}"),
+    "GitHub, fine-grained": ("github_pat_" + "11ABCDE" * 6, "using {} for it"),
+    "GitLab": ("glpat-" + "xYz12_" * 4, "{}"),
+    "Hugging Face": ("hf_" + "AbCdEfGh" * 4, "token {}"),
+    "Amazon": ("AKIA" + "ABCDEFGH12345678", "AWS_ACCESS_KEY_ID: {}"),
+    "Slack": ("xoxb-1234567890-abcdefghij", "posting with {}"),
+    "wandb": ("0123456789abcdef" * 2 + "01234567", "wandb: Appending key: {}"),
+    "JSON web token": ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJl", "header {}"),
+    "bearer": ("mF_9.B5f-4.1JqM", "Authorization: Bearer {}"),
+    "password": ("hunter2!", "password={} refused"),
+    "password in quotes": ("my secret one", 'db_password: "{}"'),
+    "API key": ("k-42-k-42", "WANDB_API_KEY={}"),
+    "private key": ("MIIEvQIBADANBg", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----"),
+    "login in an address": ("anna:hunter2", "git+https://{}@git.klinik-nord.de/seg/nnUNet.git"),
+    "token in an address": ("s3cr3tv4lu3", "https://pypi.org/simple?token={}"),
+    "base 64": ("Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4MTIz", "got {}"),
+}
+PEOPLE = {
+    "e-mail": ("a.mueller+nnunet@klinik-nord.de", "mail to {}"),
+    "host": ("gpu07.radiologie.klinik-nord.de", "cannot reach {}: timed out"),
+    "host of an intranet": ("nas-03.intern", "mount of {} is gone"),
+    "user at host": ("amueller@gpu07", "ssh {}"),
+    "IPv4": ("10.17.4.23", "connect to {} port 22"),
+    "IPv6": ("fe80:0:0:0:1ff:fe23:4567:890a", "from {}"),
+    "hardware address": ("00:1b:44:11:3a:b7", "device {}"),
+    "private address": ("klinik-nord", "http://pacs.klinik-nord.de:8042/studies"),
+    "owner of a fork": ("annamueller", "git+https://github.com/annamueller/nnUNet"),
+    "home": ("amueller", "No such file: /home/amueller/seg/train.py"),
+    "home with blanks": ("Anna M\u00fcller", "cannot open 'C:\\Users\\Anna M\u00fcller\\x.txt'"),
+    "home, escaped": ("amueller", "FileNotFoundError: 'C:\\\\Users\\\\amueller\\\\data'"),
+    "home with blanks, bare": ("Mueller", "Error in C:\\Users\\Anna Mueller\\nnUNet_raw\\x: gone"),
+    "server": ("radiologie-nas", "\\\\radiologie-nas\\studie$\\nnUNet_raw is away"),
+    "mount": ("klinikstudie", "/mnt/klinikstudie/nnUNet_raw is read-only"),
+    "Chinese": ("\u738b\u5c0f\u660e", "/home/\u738b\u5c0f\u660e/\u6570\u636e: Permission denied"),
+    "Mac": ("amueller", "/Users/amueller/Library/x"),
+    "file address": ("amueller", "file:///home/amueller/nnUNet"),
+    "case": ("Schmidt_Karl_1957", "cannot read imagesTr/Schmidt_Karl_1957_0000.nii.gz"),
+    "case in a log": ("Schmidt_Karl_1957", "predicting Schmidt_Karl_1957"),
+}
+NASTY = TOKENS | PEOPLE
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_texts_lose_what_is_private(case: str) -> None:
+    """Error messages, reasons, sources and lines of logs are searched for tokens, addresses, hosts and paths."""
+    secret, text = NASTY[case]
+    shown = Redactor().text(text.format(secret))
+
+    assert secret not in shown
+    assert secret.split("@")[0] not in shown
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_facts_lose_what_is_private(case: str) -> None:
+    """Wherever in a facts file it stands: in a value, a list, a reason or a source."""
+    secret, template = NASTY[case]
+    text = template.format(secret)
+    facts = machine("linux-cuda-healthy")
+    values = {
+        "torch.import_error": text,
+        "python.wandb": Unknown(text),
+        "dataset.nan": (Detail("imagesTr/x_0000.nii.gz", text),),
+        "dataset.json_labels": (Detail(text, text),),
+        "nnunet.variables": (Detail("nnUNet_raw", text),),
+        "gpu.names": (text,),
+    }
+    shared = redacted(derive(facts.with_values(values, {"python.version": text})))  # type: ignore[arg-type]
+    shown = json.dumps(to_document(shared, "0"), ensure_ascii=False)
+
+    assert secret not in shown
+    assert json.dumps(secret)[1:-1] not in shown
+
+
+def test_names_that_paths_tell_are_taken_out_of_texts() -> None:
+    """A user whose home is known is not named in a message that has no path."""
+    facts = machine("linux-cuda-healthy").with_values(
+        {
+            "paths.raw": "/home/amueller/nnUNet_raw",
+            "dataset.label_empty": (Detail("labelsTr/Schmidt_Karl.nii.gz", ""),),
+            "torch.import_error": "user amueller has no rights; Schmidt_Karl is left out",
+        }
+    )
+
+    assert redacted(derive(facts))["torch.import_error"] == "user xxxxxxxx has no rights; Xxxxxxx_Xxxx is left out"
+
+
+def test_names_of_the_session_are_known() -> None:
+    """User, home, host and its short name come from the environment; names that everybody has stay."""
+    environ = {"USER": "amueller", "HOME": "/home/am", "HOSTNAME": "gpu07", "LOGNAME": "root"}
+    redactor = Redactor(names=names_of(environ, ["gpu07.klinik"]))
+
+    assert redactor.text("amueller on gpu07, not root: Error at home of user") == (
+        "xxxxxxxx on xxx00, not root: Error at home of user"
+    )
+
+
+HARMLESS = (
+    "torch 2.8.0+cu128, CUDA 12.8, driver 570.86.15, nnU-Net 2.6.2",
+    "6.6.87.2-microsoft-standard-WSL2",
+    "CUDA initialization: The NVIDIA driver on your system is too old (found version 12020).",
+    "see http://www.nvidia.com/Download/index.aspx and https://pytorch.org",
+    "RuntimeError: expected scalar type Half but found Float",
+    "Epoch time: 152.3 s, 12 GiB/s, train/val, 3d_fullres",
+    'File "/usr/lib/python3.11/multiprocessing/process.py", line 314, in _bootstrap',
+    "nnunetv2.training.nnUNetTrainer.nnUNetTrainer",
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 10.75 GiB",
+    "https://github.com/MIC-DKFZ/nnUNet/issues/2219",
+    "/proc/meminfo, /sys/bus/pci, /dev/shm",
+)
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless_texts_stay(text: str) -> None:
+    """What helps to understand a failure and names nobody is not garbled."""
+    assert Redactor(names=["amueller"]).text(text) == text
+
+
+def test_frames_of_installed_packages_stay() -> None:
+    """A traceback still tells where it failed; the home above it is gone."""
+    line = 'File "/home/amueller/env/lib/python3.11/site-packages/torch/nn/modules/module.py", line 1773'
+
+    assert Redactor().text(line) == line.replace("amueller", "xxxxxxxx")
+
+
+# --- paths of the same kind ----------------------------------------------------------------------------------------
+
+KINDS = {
+    "posix": "/data/klinik/M\u00fcller's Daten/nnUNet_raw/Dataset010_Leber",
+    "drive": "D:\\Studie 7\\nnUNet_raw\\Dataset010_Leber",
+    "UNC": "\\\\server7\\studie$\\nnUNet_raw",
+    "WSL": "\\\\wsl$\\Ubuntu\\home\\wang",
+    "AppData": "C:\\Users\\wang\\AppData\\Local\\Packages\\x",
+    "home": "~wang/nnUNet_raw",
+    "variable": "$DATADIR/klinik",
+    "variable of cmd": "%DATADIR%\\klinik",
+    "relative": "klinik/nnUNet_raw",
+    "quotes": '"/data/klinik"',
+    "blank at the end": "/data/klinik ",
+    "equals": "=/data/klinik",
+    "Chinese": "/home/\u738b\u5c0f\u660e/\u533b\u5b66",
+    "emoji": "/home/wang/\U0001f9e0 seg",
+    "decomposed": "/Users/Mu\u0308ller/x",
+}
+
+
+def form(path: str) -> object:
+    """Return all that a check decides by: flavour, drive, separators, blanks, marks, length, kinds of letters."""
+    letters = ["a" if char.isascii() and char.isalnum() else "\u00e4" if not char.isascii() else char for char in path]
+    drive = ntpath.splitdrive(path)[0]
+    return (
+        len(path),
+        "".join(letters),
+        posixpath.isabs(path),
+        len(drive),
+        "\\appdata\\" in path.lower(),
+        [_encodes(char, encoding) for encoding in ("cp1252", "gbk") for char in path],
+    )
+
+
+def _encodes(char: str, encoding: str) -> bool:
+    try:
+        char.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_path_is_replaced_by_one_of_the_same_kind(kind: str) -> None:
+    """Nothing that a check looks at changes, and every private piece does."""
+    path = KINDS[kind]
+    shown = Redactor(["cp1252", "gbk"]).path(path)
+
+    assert form(shown) == form(path)
+    assert not re.search("(?i)klinik|wang|ller|studie|server7|leber|\u738b|\u533b|\U0001f9e0", shown)
+    assert ("$DATADIR" in shown, "%DATADIR%" in shown) == ("$DATADIR" in path, "%DATADIR%" in path)
+
+
+def test_a_shared_prefix_stays_shared() -> None:
+    """What is below a folder is below its replacement; two folders that differ go on to differ."""
+    redactor = Redactor()
+    raw, case, other = map(redactor.path, ("/data/kim/raw2", "/data/kim/raw2/x/ab_0001.nii.gz", "/data/lee/raw2"))
+
+    assert case.startswith(raw + "/")
+    assert case.endswith(".nii.gz")
+    assert other != raw
+
+
+def test_a_case_keeps_its_files_together() -> None:
+    """Channels, label and bare id of a case get one name; channel numbers and endings stay."""
+    redactor = Redactor()
+    names = ["imagesTr/Karl_S_0000.nii.gz", "imagesTr/Karl_S_0001.nii.gz", "labelsTr/Karl_S.nii.gz", "Karl_S"]
+
+    assert [redactor.path(name) for name in names] == [
+        "imagesTr/Xxxx_X_0000.nii.gz",
+        "imagesTr/Xxxx_X_0001.nii.gz",
+        "labelsTr/Xxxx_X.nii.gz",
+        "Xxxx_X",
+    ]
+
+
+def test_thousands_of_cases_stay_apart_and_take_no_time() -> None:
+    """Names are told apart as far as their length allows, and a large list does not take minutes."""
+    redactor = Redactor()
+    cases = [f"patient_{number:05d}" for number in range(20_000)]
+
+    assert len({redactor.path(case) for case in cases}) == len(cases)
+    assert redactor.text("patient_00007 and patient_19999") == "xxxxxxx_00007 and xxxxxxx_19999"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_any_text_is_taken(text: str) -> None:
+    """No text, however odd, ends in an error; a path of it keeps its length, and a second pass its form."""
+    redactor = Redactor(["gbk"])
+
+    assert isinstance(redactor.text(text), str)
+    if "://" not in text:
+        assert len(redactor.path(text)) == len(text)
+
+
+# --- identifiers ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("visible", ["GPU-b2", "GPU-a1b2c3d4-0000-1111-2222-333344445555,GPU-b2", "1", "GPU-ff"])
+def test_gpus_are_still_chosen_by_the_beginning_of_their_identifier(visible: str) -> None:
+    """Identifiers become numbers, in the list and in CUDA_VISIBLE_DEVICES alike."""
+    uuids = ("GPU-a1b2c3d4-0000-1111-2222-333344445555", "GPU-b2b2c3d4-0000-1111-2222-333344445555")
+    base = machine("linux-cuda-healthy")
+    values: dict[str, Any] = {
+        name: (value * 2) if isinstance(value, tuple) and len(value) == 1 else value
+        for name, value in base
+        if name.startswith("gpu.") and not CATALOGUE[name].derived
+    }
+    facts = derive(base.with_values(values | {"gpu.count": 2, "gpu.uuids": uuids, "gpu.visible": visible}))
+    shared = redacted(facts)
+
+    assert shared["gpu.chosen"] == facts["gpu.chosen"]
+    assert "b2c3d4" not in json.dumps(to_document(shared, "0"))
+
+
+# --- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_facts_redact_writes_what_check_reads(installation: Installation, tmp_path: Path) -> None:
+    """The file names neither the folders of this machine nor the dataset, and gives the very findings of `check`."""
+    what = ("10", "-c", "2d", "-f", "0", "--device", "cpu")
+    file = tmp_path / "machine.json"
+    written = installation.doctor("facts", *what, "--redact", "-o", str(file), USER="amueller")
+    text = file.read_text(encoding="utf-8")
+    live = json.loads(installation.doctor("check", *what, "--format", "json").stdout)
+    replayed = json.loads(installation.doctor("check", "--facts", str(file), "--format", "json").stdout)
+
+    assert written.returncode == 0, written.stderr
+    assert [word for word in ("Colon", "colon_0", str(installation.base), "amueller") if word in text] == []
+    assert [(item["id"], item["severity"]) for item in replayed["findings"]] == [
+        (item["id"], item["severity"]) for item in live["findings"]
+    ]
+    assert replayed["plan"] == live["plan"]

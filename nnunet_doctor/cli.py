@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nnunet_doctor.check import Check
     from nnunet_doctor.engine import Diagnosis
     from nnunet_doctor.facts import Facts
+    from nnunet_doctor.history import Start
     from nnunet_doctor.probes.base import Context, RawLook
     from nnunet_doctor.probes.raw.cases import Cases
     from nnunet_doctor.probes.raw.survey import Survey
@@ -34,9 +35,65 @@ WRONG_USE = 2
 INTERRUPTED = 130
 
 EPILOG = """\
-exit codes of check: 0 nothing at or above --fail-on, 1 a problem, 2 wrong use, 3 nothing found but a check of that
-level could not be decided, 130 interrupted. run: 1 blocked before the start, 2 wrong use, else nnU-Net's own code.
-diagnose: 0 no failure in the log, 1 its cause is recognised, 2 wrong use, 3 a failure that is not recognised."""
+exit codes of check: 0 nothing at or above --fail-on, 1 a problem, 2 wrong use,
+3 nothing found but a check of that level could not be decided, 130 interrupted.
+run: 1 blocked before the start, 2 wrong use, else nnU-Net's own code. diagnose:
+0 no failure in the log, 1 its cause is recognised, 2 wrong use, 3 a failure
+that is not recognised. 'nnunet-doctor COMMAND --help' shows examples."""
+
+
+EXAMPLES = {
+    name: "examples:\n" + "\n".join(f"  nnunet-doctor {line}" for line in lines)
+    for name, lines in {
+        "check": (
+            "check",
+            "check 10 -c 3d_fullres -f 0 --device cuda",
+            "check ./Dataset010_Colon --select dataset --deep",
+            "check --quick --format json",
+            "check --facts machine.json --lang zh",
+        ),
+        "run": (
+            "run 10 3d_fullres 0 -device cuda",
+            "run Dataset010_Colon 2d all --prepare",
+            "run 10 3d_fullres 0 --c",
+            "run 10 2d 0 --dry-run",
+        ),
+        "diagnose": ("diagnose training_log.txt", "diagnose slurm-1234.out slurm-1234.err --here", "diagnose -"),
+        "fix": ("fix 10", "fix ./Dataset010_Colon --apply", "fix ./Dataset010_Colon --undo"),
+        "demo": ("demo", "demo --folder /scratch/demo --device cpu"),
+        "facts": ("facts 10 --output machine.json", "facts --python ~/nnunet/bin/python"),
+        "diff": ("diff", "diff monday.json today.json"),
+        "bundle": ("bundle", "bundle 10 --log training_log.txt"),
+        "list": ("list", "list --facts", "list --format json"),
+        "explain": ("explain shm-too-small", "explain triton-missing --lang zh"),
+        "checks": ("checks test my-checks/",),
+        "test": ("checks test my-checks/training/my-rule.toml", "checks test my-checks/"),
+        "schema": ("schema report", "schema facts"),
+        "completion": (
+            "completion bash >> ~/.bash_completion",
+            "completion zsh > ~/.zfunc/_nnunet-doctor",
+            "completion fish > ~/.config/fish/completions/nnunet-doctor.fish",
+            "completion powershell | Out-String | Invoke-Expression",
+        ),
+        "config": ("config", "config --format json"),
+    }.items()
+}
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Eighty columns at most, whatever the terminal, so that help reads the same everywhere."""
+
+    def __init__(self, prog: str) -> None:
+        import shutil
+
+        super().__init__(prog, max_help_position=28, width=min(80, shutil.get_terminal_size().columns) - 2)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        import textwrap
+
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -117,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="nnunet-doctor",
         description="Says what is wrong with this machine, this nnU-Net and this dataset, and starts trainings safely.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"nnunet-doctor {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
@@ -129,6 +186,7 @@ def _parser() -> argparse.ArgumentParser:
         _add(commands, "demo", _demo, "a tiny dataset in a folder of its own: check, prepare, train, for real")
     )
     _facts_arguments(_add(commands, "facts", _facts, "print what is known of this machine as JSON"))
+    _diff_arguments(_add(commands, "diff", _diff, "tell what has changed since a training last finished here"))
     _bundle_arguments(
         _add(commands, "bundle", _bundle, "put what a maintainer needs into one file, without names and images")
     )
@@ -163,7 +221,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add(commands: Any, name: str, command: Any, text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        epilog=EXAMPLES.get(name),
+        formatter_class=_Help,
+    )
     if command is not None:
         parser.set_defaults(command=command)
     return parser
@@ -269,9 +333,10 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
+        metavar="FORM",
         choices=("text", "json", "sarif", "junit", "github", "markdown", "html"),
         default="text",
-        help="form of the report on standard output",
+        help="form of the report on standard output: text, json, sarif, junit, github, markdown, html; default: text",
     )
     parser.add_argument(
         "--report",
@@ -309,6 +374,26 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out names of users, hosts, folders, datasets and cases; checks find the same in it",
     )
+
+
+def _diff_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "old",
+        metavar="OLD",
+        nargs="?",
+        type=Path,
+        help="facts file, or folder of results: its last training that finished; default: nnUNet_results",
+    )
+    parser.add_argument(
+        "new",
+        metavar="NEW",
+        nargs="?",
+        type=Path,
+        help="facts file, or folder: its last start; default: this machine, now",
+    )
+    _looking(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of what is said")
+    _common(parser)
 
 
 def _bundle_arguments(parser: argparse.ArgumentParser) -> None:
@@ -797,6 +882,39 @@ def _facts(options: argparse.Namespace) -> int:
     else:
         _print_json(json.dumps(document, indent=2, ensure_ascii=not _speaks_utf8()))
     return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from nnunet_doctor import examination, history
+    from nnunet_doctor.words import say
+
+    language = _language(options)
+    checks, _ = _with_configuration(options, examination.load_checks(options.checks))
+    results = os.environ.get("nnUNet_results")  # noqa: SIM112 - nnU-Net's spelling
+    if options.old is None and not results:
+        raise UserError("nnUNet_results is not set; name a facts file or a folder of results as OLD")
+    old_file = _start_or_file(options.old or Path(str(results)), history.last_finished)
+    old = examination.read_facts(old_file, {})
+    if options.new is not None:
+        new_file = _start_or_file(options.new, history.last_of)
+        new, source = examination.read_facts(new_file, {}), str(new_file)
+    else:
+        now = examination.look_at(_context(options, history.request_of(old)))
+        # a start is kept with the settings that the plan chose
+        new, source = examination.conclude(now, checks).plan.facts, say(language, "diff_now")
+    comparison = history.compare(old, new, checks)
+    if options.format == "json":
+        _print_json(history.to_json(comparison, (str(old_file), source), ascii_only=not _speaks_utf8()))
+    else:
+        from nnunet_doctor.report.difference import print_difference
+
+        print_difference(comparison, (str(old_file), source), language, sys.stdout)
+    return 0
+
+
+def _start_or_file(path: Path, choose: Callable[[Path], Start]) -> Path:
+    """Return a facts file: the path itself, or that of the start that is chosen below a folder."""
+    return choose(path).file if path.is_dir() else path
 
 
 def _bundle(options: argparse.Namespace) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 
@@ -107,4 +106,4 @@ def test_what_cannot_be_done_is_said(installation: Installation, arguments: tupl
 
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
-    assert [name for name in os.listdir(installation.base) if name.endswith((".zip", ".part"))] == []
+    assert [path for path in installation.base.iterdir() if path.suffix in (".zip", ".part")] == []

@@ -1293,6 +1293,7 @@ def test_a_user_without_a_name_and_the_cache_of_torch(torch: str, cache: str | N
     ("system", "letters", "python", "long"),
     [
         ("linux", 75, "3.11.7", False), ("linux", 76, "3.11.7", True), ("linux", 76, "3.14.0", False),
+        ("linux", 76, "3.13.3", True), ("linux", 76, "3.13.5", False),
         ("macos", 90, "3.11.7", False), ("windows", 90, "3.11.7", False),
     ],
 )  # fmt: skip

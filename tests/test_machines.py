@@ -329,3 +329,21 @@ def test_fixes_of_the_story_come_in_the_order_of_effort() -> None:
     assert "pip install --upgrade nnunetv2 torch==2.1.2" in str(fixes[1].command)
     assert fixes[2].command == "wsl --install -d Ubuntu"
     assert "Linux machine with an NVIDIA GPU" in fixes[3].text
+
+
+@pytest.mark.parametrize(
+    ("changed", "env", "safe"),
+    [
+        ({"triton.own_cache_writable": False}, {"nnUNet_compile": "false"}, True),
+        ({"triton.cache_writable": False}, {}, False),
+    ],
+)
+def test_a_cache_that_takes_no_files_costs_torch_compile_only_where_that_helps(
+    changed: dict[str, bool], env: dict[str, str], safe: bool
+) -> None:
+    """From torch 2.10 on the import itself makes one of the two folders, and no training starts without it."""
+    made = derive(_facts("linux-cuda-healthy").with_values(changed))
+
+    planned = plan(made, CHECKS)
+
+    assert (planned.env, planned.is_safe) == (env, safe)

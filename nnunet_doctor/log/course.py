@@ -1,6 +1,6 @@
-"""The course of a training, from all of its log: starts, epochs, where it stopped, and what is odd about it.
+"""The course of a training: starts, epochs, where it is or stopped, and what is odd about it.
 
-``progress.py`` says where a running training is; here a whole log is told, which may hold several starts.
+From a whole log, which may hold several starts, or line by line while the training runs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import statistics
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from nnunet_doctor.log.literals import DIGITS
 
 NUMBER = rb"(?:np\.float\d+\()?(nan|-?inf|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)?"
 
@@ -48,6 +50,11 @@ MARKS = (
     r"|Plans were saved|Preprocessing |Configuration: |Predicting |verify_dataset_integrity Done|There are \d+ cases"
 )
 """Something of each of them, to look for."""
+
+
+def kind_of_whole(line: bytes) -> str | None:
+    """Return which line of a training this is, digits and all; None for any other."""
+    return kind_of(line.translate(None, DIGITS))
 
 
 def kind_of(line: bytes) -> str | None:
@@ -148,6 +155,9 @@ _LATELY = 5
 _LEAST_BASELINE = 10
 _SLOW = 2.0
 _LONG_ZERO = 30
+_LONG_FLAT = 50
+_FLAT = 1e-3
+"""A training loss that stays within this for so many epochs has stopped to learn; it scatters more when all is well."""
 
 
 class Tracker:
@@ -161,6 +171,7 @@ class Tracker:
         self._usual = 0.0
         self._last: dict[str, bytes] = {}
         self._zeros: list[int] = []
+        self._losses: deque[float] = deque(maxlen=_LONG_FLAT)
         self._oddities: dict[str, Oddity] = {}
         self._validation_dice: float | None = None
 
@@ -224,6 +235,7 @@ class Tracker:
         start.stage, start.stage_line = "between", number
         start.finished_epochs += 1
         start.steps += EPOCH_STEPS
+        self._look_at_loss(start, number)
         found = _SECONDS.findall(line)
         if not found:
             return
@@ -236,6 +248,13 @@ class Tracker:
             slow = statistics.median(self._lately)
             if slow > _SLOW * self._usual:
                 self._note("slow-down", number, f"{start.epoch} {self._usual:.1f} {slow:.1f}")
+
+    def _look_at_loss(self, start: Start, number: int) -> None:
+        found = _NUMBERS.findall(self._last.get("train", b"").rpartition(b"_loss ")[2])
+        if found:
+            self._losses.append(float(found[0]))
+            if len(self._losses) == _LONG_FLAT and max(self._losses) - min(self._losses) < _FLAT:
+                self._note("loss-flat", number, f"{start.epoch} {self._losses[-1]}")
 
     def _count_zeros(self, line: bytes, number: int) -> None:
         values = _NUMBERS.findall(line.partition(b"[")[2])

@@ -206,7 +206,7 @@ def _fix(offered: Offered, facts: Facts, language: str) -> FixRecord:
 
 def _attention(item: Attention, facts: Facts, language: str) -> AttentionRecord:
     values = [*item.value.split(), "", "", ""]
-    if item.kind in ("loss-nan", "dice-zero", "slow-down", "no-validation", "resumed", "restarted"):
+    if item.kind in ("loss-nan", "loss-flat", "dice-zero", "slow-down", "no-validation", "resumed", "restarted"):
         text = say(language, f"diagnose_{item.kind.replace('-', '_')}", a=values[0], b=values[1], c=values[2])
     elif item.check is not None:
         text = title_of(item.check, facts, language)

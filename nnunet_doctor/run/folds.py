@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from nnunet_doctor import lock
+from nnunet_doctor import history, lock
 from nnunet_doctor.errors import UserError
 
-OWN = ".nnunet-doctor"
+OWN = history.OWN
 """Folder of the doctor beside the folds; nnU-Net looks for folders named fold_* only."""
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_latest.pth", "checkpoint_best.pth")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from nnunet_doctor import launch, processes
+from nnunet_doctor import history, launch, processes
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.probes.running import sample
 from nnunet_doctor.request import Request
@@ -105,6 +105,7 @@ def _once(
             watch.tell(say(manner.language, "run_stall_ends", minutes=round(guard.silent_for(now) / 60)))
             processes.end_tree(child[0])
 
+    note = history.keep(fold, start.facts, time.strftime("%Y-%m-%d_%H-%M-%S"))
     try:
         with every(SECONDS_BETWEEN_LOOKS, look):
             ended = launch.start(
@@ -118,6 +119,7 @@ def _once(
     except OSError as error:
         raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
+    note(ended.code, ended.seconds, ended.interrupted)
     _tell(_verdict(ended, manner.language))
     return ended
 

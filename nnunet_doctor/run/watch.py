@@ -16,7 +16,7 @@ from typing import Any
 from rich.cells import chop_cells
 
 from nnunet_doctor import launch
-from nnunet_doctor.log.progress import Progress
+from nnunet_doctor.log.course import Course, Oddity, Tracker, kind_of_whole
 from nnunet_doctor.run.plot import HEIGHT, WIDTH, Epoch, draw
 from nnunet_doctor.words import say
 
@@ -24,6 +24,9 @@ DEFAULT_EPOCHS = 1000
 """nnUNetTrainer.__init__, num_epochs."""
 
 MOST_EPOCHS_DRAWN = 400
+
+ODDITIES = {"loss-nan": "loss-nan", "loss-flat": "", "dice-zero": "", "slow-down": ""}
+"""What is said of a running training, once each, and the check that tells more about it."""
 
 
 def duration(seconds: float) -> str:
@@ -48,7 +51,6 @@ class Watch:
     folder: Path | None
     trainer: str
     plots: bool = False
-    progress: Progress = Progress()
     seconds: list[float] = field(default_factory=list)
     epochs: list[Epoch] = field(default_factory=list)
     status: str = ""
@@ -59,6 +61,9 @@ class Watch:
         self._screen: Any = getattr(sys.stdout, "buffer", None)
         self._live = sys.stderr.isatty() and sys.stdout.isatty()
         self._drawn = 0
+        self._tracker = Tracker()
+        self._read = 0
+        self._told: set[str] = set()
         self._turn = threading.RLock()
 
     def take(self, chunk: bytes) -> None:
@@ -93,29 +98,45 @@ class Watch:
         return statistics.median(self.seconds) if self.seconds else None
 
     def _line(self, text: str) -> None:
-        after = self.progress.after(text)
-        if after.finished_epochs > self.progress.finished_epochs:
-            self.seconds = [*self.seconds[-9:], after.seconds or 0.0]
-            self.status = self._sentence(after)
-            self._note(after)
-            if not self._live:
-                print(self.status, file=sys.stderr, flush=True)
-        self.progress = after
+        self._read += 1
+        line = text.encode("utf-8", "replace")
+        kind = kind_of_whole(line)
+        if kind is None:
+            return
+        before = self._tracker.place
+        self._tracker.take(kind, line, self._read)
+        if kind != "time" or self._tracker.place == before:
+            return
+        course = self._tracker.course(total_epochs(self.folder, self.trainer))
+        self.seconds = [*self.seconds[-9:], course.last_seconds or 0.0]
+        self.status = self._sentence(course)
+        self._note(course)
+        if not self._live:
+            print(self.status, file=sys.stderr, flush=True)
+        for odd in course.oddities:
+            if odd.kind in ODDITIES and odd.kind not in self._told:
+                self._told.add(odd.kind)
+                self.tell(self._worth_a_look(odd))
 
-    def _note(self, progress: Progress) -> None:
+    def _worth_a_look(self, odd: Oddity) -> str:
+        values = [*odd.value.split(), "", "", ""]
+        key, id = f"diagnose_{odd.kind.replace('-', '_')}", ODDITIES[odd.kind]
+        text = say(self.language, key, a=values[0], b=values[1], c=values[2])
+        return say(self.language, "run_odd", text=text, id=id) if id else say(self.language, "run_odd_only", text=text)
+
+    def _note(self, course: Course) -> None:
         """Keep what is drawn: every epoch of a short training, and ever fewer of a long one."""
-        known = [value for value in progress.pseudo_dice if value == value]  # noqa: PLR0124 - nan
+        known = [value for value in course.pseudo_dice if value == value]  # noqa: PLR0124 - nan
         dice = statistics.mean(known) if known else math.nan
-        losses = [math.nan if value is None else value for value in (progress.train_loss, progress.val_loss)]
-        self.epochs.append(Epoch(progress.epoch or 0, losses[0], losses[1], dice))
+        losses = [math.nan if value is None else value for value in (course.train_loss, course.val_loss)]
+        self.epochs.append(Epoch(course.epoch or 0, losses[0], losses[1], dice))
         if len(self.epochs) > MOST_EPOCHS_DRAWN:
             del self.epochs[1:-1:2]
 
-    def _sentence(self, progress: Progress) -> str:
-        total = total_epochs(self.folder, self.trainer)
-        done = (progress.epoch or 0) + 1
+    def _sentence(self, course: Course) -> str:
+        total, done = course.total_epochs or 0, course.finished_epochs
         each = statistics.median(self.seconds)
-        dice = ", ".join(f"{value:.3f}" for value in progress.pseudo_dice) or "-"
+        dice = ", ".join(f"{value:.3f}" for value in course.pseudo_dice) or "-"
         return say(
             self.language,
             "run_epoch",
@@ -123,9 +144,10 @@ class Watch:
             epochs=total,
             seconds=f"{each:.1f}",
             left=duration(max(0, total - done) * each),
-            train=progress.train_loss,
-            val=progress.val_loss,
+            train=course.train_loss,
+            val=course.val_loss,
             dice=dice,
+            best="-" if course.best_dice is None else f"{course.best_dice:.3f}",
         )
 
     def _plot(self) -> str:

@@ -177,3 +177,12 @@ def test_what_ended_one_start_is_past_in_the_next() -> None:
     then = Place(1, 0)
 
     assert (again.is_passed(then, ends=True), other.is_passed(then, ends=True)) == (True, False)
+
+
+def test_a_loss_that_does_not_move() -> None:
+    """Fifty epochs of the same training loss are worth a word; a loss that scatters, as all do, is not."""
+    flat = [line for number in range(60) for line in epoch(number, loss="0.6931")]
+    scattering = [line for number in range(60) for line in epoch(number, loss=f"-0.{80 + number % 7}")]
+
+    assert "loss-flat" in odd([*BANNER, *READY, *flat])
+    assert odd([*BANNER, *READY, *scattering]) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from nnunet_doctor.report.forms.manner import Manner
@@ -19,6 +20,7 @@ from nnunet_doctor.report.record import (
     ReasonRecord,
     Report,
     UnknownRecord,
+    WaivedRecord,
 )
 
 NAMES = {
@@ -52,6 +54,10 @@ def nasty(
     fix = FixRecord("Delete `it` @octocat", "rm -- '```' && echo $HOME", LaunchRecord())
     setting = FixRecord("Switch it off", None, LaunchRecord({"nnUNet_compile": "false"}, ["-device", "cpu"]))
     details = [DetailRecord(name, MESSAGE) for name in names]
+    waived = replace(
+        _finding("spacing-outlier", "warning", details[:2], words, why),
+        waived=WaivedRecord("`so` @octocat ##[x]", None),
+    )
     many = [
         _finding(f"more-{number}", "warning", [DetailRecord(f"labelsTr/{number}.nii.gz", "m")], words, why, fix)
         for number in range(more)
@@ -76,6 +82,8 @@ def nasty(
             ["label-unexpected"],
         ),
         machine=MachineRecord("Linux <x>", "3.12.1", None, "2.8.1", "?"),
+        waived=[waived],
+        known=["shape-outlier"],
         dataset=DatasetRecord("Dataset001_病 例", "default", 10, 1, 2, 20, "SimpleITKIO", None, interrupted=False),
     )
 

@@ -127,9 +127,10 @@ def test_many_results_leave_a_place_for_each_finding() -> None:
 
 def test_sarif_says_what_is_undecided() -> None:
     """Checks without an answer are notifications of the run, in the language of the report."""
-    (said,) = sarif(nasty("zh"), manner("zh"))["invocations"][0]["toolExecutionNotifications"]
+    said, waived = sarif(nasty("zh"), manner("zh"))["invocations"][0]["toolExecutionNotifications"]
 
-    assert said["descriptor"] == {"id": "gpu-too-small"}
+    assert [item["descriptor"] for item in (said, waived)] == [{"id": "gpu-too-small"}, {"id": "spacing-outlier"}]
+    assert "已豁免：" in waived["message"]["text"]
     assert said["message"]["text"].startswith("gpu-too-small 无法判断：")
 
 
@@ -203,11 +204,13 @@ def test_junit_is_read_back(language: str) -> None:
         "torch-old": [],
         "follower": ["Failure"],
         "gpu-too-small": ["Skipped"],
+        "spacing-outlier": ["Skipped"],
+        "shape-outlier": ["Skipped"],
         "nan": [],
         "inf": [],
     }
-    assert (suites.tests, suites.failures, suites.skipped) == (suite.tests, suite.failures, suite.skipped) == (7, 3, 1)
-    assert len(ET.fromstring(text).findall(".//testcase")) == 7  # noqa: S314 - our own
+    assert (suites.tests, suites.failures, suites.skipped) == (suite.tests, suite.failures, suite.skipped) == (9, 3, 3)
+    assert len(ET.fromstring(text).findall(".//testcase")) == 9  # noqa: S314 - our own
     assert {case.classname for case in suite} == {"nnunet-doctor"}
 
 
@@ -275,7 +278,9 @@ def test_annotations_are_at_most_ten_of_a_kind() -> None:
 
     assert (kinds.count("error"), kinds.count("warning"), kinds.count("notice")) == (4, 10, 1)
     assert kinds == sorted(kinds, key=["error", "warning", "notice"].index)
-    assert [line.split("[")[-1] for line in plain] == [f"more-{number}]" for number in range(10, 25)]
+    assert [line.split("[")[-1] for line in plain[:-1]] == [f"more-{number}]" for number in range(10, 25)]
+    assert plain[-1].startswith("--  A title: ")
+    assert plain[-1].endswith("[spacing-outlier]  waived: `so` @octocat ## [x]")
 
 
 def test_an_undecided_run_says_why_it_fails() -> None:
@@ -334,6 +339,8 @@ def test_markdown_keeps_what_it_quotes_in_its_place(language: str) -> None:
     assert [token.content.strip() for token in found if token.type == "html_block"] == [
         f"<details><summary>{'1 checks could not be decided' if language == 'en' else '1 项检查无法判定'}</summary>",
         "</details>",
+        f"<details><summary>{'Waived' if language == 'en' else '已豁免'}</summary>",
+        "</details>",
     ]
     assert re.search(r"[@#]\w", said) is None
     assert any("`x` [y](http:evil.example) <b>&amp; @octocat org/repo#12 ``` $a$.nii" in item for item in code)
@@ -359,7 +366,7 @@ def test_markdown_says_all_of_a_small_report() -> None:
 
     assert [
         id
-        for id in ("label-unexpected", "paths-unset", "torch-old", "follower", "gpu-too-small")
+        for id in ("label-unexpected", "paths-unset", "torch-old", "follower", "gpu-too-small", "spacing-outlier")
         if f"`{id}`" not in text
     ] == []
     assert "export nnUNet_compile=false" in text

@@ -160,6 +160,8 @@ def test_all_of_the_report_is_there_without_script() -> None:
     assert "gpu-too-small" in code
     assert "\\x00" in text
     assert "A training cannot start safely yet: label-unexpected" in text
+    assert "waived: `so` @octocat ##[x]" in text
+    assert "In the baseline already, not shown: shape-outlier" in text
     assert {"nan", "inf"} <= set(code.split("\n"))
 
 

@@ -165,6 +165,18 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     assert peak < 24 * 1024**2
 
 
+def test_countless_slices_are_not_counted(tmp_path: Path) -> None:
+    """A file of a hundred million slices of one voxel is refused before it is read."""
+    path = tmp_path / "a.mha"
+    head = "NDims = 3\nDimSize = 1 1 100000000\nElementType = MET_UCHAR\nElementDataFile = LOCAL\n"
+    path.write_text(f"ObjectType = Image\n{head}", encoding="ascii")
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + 100_000_000)
+    task = Task(str(path), "image", "SimpleITKIO", "all")
+
+    assert picture_of(task, task, later()) == Picture(reason="100000000 slices")
+
+
 BASES = [base for base in planted.CLEAN if base not in ("large", "paths-elsewhere", "labels-stored-large")]
 
 
@@ -242,6 +254,16 @@ def test_pictures_are_of_named_cases_in_their_order(pristine: Path) -> None:
 
     assert list(gather(str(folder), found, names).pictures) == ["case_004", "case_002"]
     assert list(gather(str(folder), found, names, 1).pictures) == ["case_004"]
+
+
+def test_an_interrupted_survey_has_no_pictures(pristine: Path) -> None:
+    """Whoever presses Ctrl-C is not made to wait for pictures; what is known of the cases is kept."""
+    folder = pristine / planted.DATASET
+    found = survey_dataset(str(folder), "quick", Means(caches=False))
+    found.is_complete = False
+    known = gather(str(folder), found, ["labelsTr/case_004.nii.gz"])
+
+    assert (len(known.cases), dict(known.pictures)) == (6, {})
 
 
 def test_a_check_writes_a_page_with_pictures(

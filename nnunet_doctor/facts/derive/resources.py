@@ -54,14 +54,17 @@ MOST_TMP_LETTERS = 75
 
 @rule("resources.tmp_too_long", "platform.os", "resources.tmp", "python.version", tolerant=True)
 def tmp_too_long(system: str | Unknown, tmp: str | Unknown, python: str | Unknown) -> bool | Unknown:
-    """Torch hands tensors over by such sockets on Linux only; Python 3.14 chooses a shorter folder by itself."""
+    """Torch hands tensors over by such sockets on Linux only; from 3.13.4 on Python itself chooses a shorter folder.
+
+    Source: multiprocessing/util.py, get_temp_dir (python/cpython#132124).
+    """
     if isinstance(system, Unknown) or system != "linux":
         return system if isinstance(system, Unknown) else False
     if isinstance(tmp, Unknown):
         return tmp
     if len(tmp.encode("utf-8", "surrogateescape")) <= MOST_TMP_LETTERS:
         return False
-    return python if isinstance(python, Unknown) else is_in(python, "<3.14.dev0")
+    return python if isinstance(python, Unknown) else is_in(python, "<3.13.4.dev0")
 
 
 TENSORS_OF_A_BATCH = 8

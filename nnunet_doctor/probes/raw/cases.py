@@ -74,7 +74,9 @@ def gather(folder: str, found: Survey, named: Iterable[str], most_pictures: int 
         [_facts(case, found.reports) for case in found.cases],
         dict(enumerate(described.channels or ())),
         {value: ", ".join(names) for value, names in names_of_values(described.labels or {}).items()},
-        {id: _picture(folder, case, found, until) for id, case in list(wanted.items())[:most_pictures]},
+        {id: _picture(folder, case, found, until) for id, case in list(wanted.items())[:most_pictures]}
+        if found.is_complete  # whoever interrupts a survey waits for no pictures
+        else {},
     )
 
 

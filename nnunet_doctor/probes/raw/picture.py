@@ -29,6 +29,8 @@ GREYS = 24
 COLOURS = ("#e69f00", "#56b4e9", "#f0e442", "#cc79a7", "#00c896", "#ff7f50", "#8fa8ff")
 """Outlines of labels 1, 2, 3 ..., again from the first after the last; bright enough on black and on white images."""
 MOST_SLICE_BYTES = 64 * 1024**2
+MOST_SLICES = 100_000
+"""More are no image, and would be looked at one by one."""
 MOST_NUMBERS = 8
 """Values that are written beside their outlines."""
 WINDOW = (0.5, 99.5)
@@ -137,7 +139,10 @@ def _slices_of(header: Header) -> int:
         raise _NoPictureError(f"{header.channels} values per voxel")
     if _slice_bytes(header) > MOST_SLICE_BYTES:
         raise _NoPictureError(f"a slice of {_slice_bytes(header) // 1024**2} MB")
-    return header.shape[2] if len(header.shape) == 3 else 1
+    slices = header.shape[2] if len(header.shape) == 3 else 1
+    if slices > MOST_SLICES:
+        raise _NoPictureError(f"{slices} slices")
+    return slices
 
 
 def _slice_bytes(header: Header) -> int:

@@ -30,9 +30,8 @@ def render(report: Report, manner: Manner) -> str:
             finding, places = of_kind[number]
             shown = sum(number == other for _, other in chosen)
             lines.append(_annotation(finding, places[rank], len(places) - shown, manner))
-        lines += [
-            _plain(finding, MARKS[severity]) for number, (finding, _) in enumerate(of_kind) if (0, number) not in chosen
-        ]
+        left = [item for number, (item, _) in enumerate(of_kind) if (0, number) not in chosen]
+        lines += [_plain(finding, MARKS[severity]) for finding in left]
     lines += [f"{_plain(item, '--')}  {one_line(waived_because(item, manner.language))}" for item in report.waived]
     if report.verdict == "undecided":
         lines.insert(0, _undecided(report, manner))

@@ -170,7 +170,8 @@ def _sections(report: Report, manner: Manner) -> list[tuple[str, str, Markup]]:
 def _findings(report: Report, manner: Manner) -> list[Markup]:
     shown = [finding for finding in report.findings if finding.explained_by is None]
     if not shown:
-        return [el("p", say(manner.language, "no_problem" if report.unknown else "all_well"))]
+        key = "waived_nothing_new" if report.known else "waived_nothing_else" if report.waived else "all_well"
+        return [el("p", say(manner.language, "no_problem" if report.unknown else key))]
     return [_finding(finding, report, manner, "h3") for finding in shown]
 
 
@@ -359,7 +360,7 @@ def _figure(id: str, picture: Picture, cases: Cases, findings: Sequence[FindingR
         )
     else:
         place = ""
-    because = say(language, f"html_{picture.reason}") if picture.reason in SAID else picture.reason
+    because = say(language, f"html_{picture.reason.replace('-', '_')}") if picture.reason in SAID else picture.reason
     reason = say(language, "html_no_picture" if not picture.png else "html_no_label", because=because)
     lines = [el("strong", id), *([Markup("<br/>"), place] if place else [])]
     lines += [Markup("<br/>"), reason] if picture.reason else []

@@ -30,13 +30,7 @@ def render(report: Report, manner: Manner) -> str:
     suite.add_property("doctor", report.doctor)
     suite.add_property("verdict", report.verdict)
     cases = [_case(finding, manner) for finding in report.findings]
-    for item in report.unknown:
-        case = TestCase(item.id, SUITE)
-        case.result = [Skipped(visible(item.because))]
-        cases.append(case)
-    skipped = {item.id: waived_because(item, manner.language) for item in report.waived}
-    skipped |= {id: say(manner.language, "waived_known", ids=id) for id in report.known if id not in skipped}
-    for id, reason in skipped.items():
+    for id, reason in _skipped(report, manner.language).items():
         case = TestCase(id, SUITE)
         case.result = [Skipped(visible(reason))]
         cases.append(case)
@@ -48,6 +42,15 @@ def render(report: Report, manner: Manner) -> str:
     body = text.decode("utf-8").partition("?>")[2] if text.startswith(b"<?xml") else text.decode("utf-8")
     ascii_only = body.strip().encode("ascii", "xmlcharrefreplace").decode("ascii")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ascii_only}\n'
+
+
+def _skipped(report: Report, language: str) -> dict[str, str]:
+    """Return why checks were not decided or do not count; one of which a part counts is a finding and no other case."""
+    reasons = {id: say(language, "waived_known", ids=id) for id in report.known}
+    reasons |= {item.id: waived_because(item, language) for item in report.waived}
+    reasons |= {item.id: item.because for item in report.unknown}
+    found = {finding.id for finding in report.findings}
+    return {id: reason for id, reason in reasons.items() if id not in found}
 
 
 def _case(finding: FindingRecord, manner: Manner):  # type: ignore[no-untyped-def]  # noqa: ANN202 - loaded where it is needed

@@ -96,6 +96,25 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
 
 
+CONFIGURATION = """\
+A configuration is nnunet-doctor.toml, or [tool.nnunet-doctor] in pyproject.toml, in the working folder or above it.
+An option counts first, then its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:
+
+  fail-on = "warning"
+  ignore = ["wsl2", "nnunet-outdated"]
+  checks = ["ci/checks"]                  # relative to the file
+
+  [severity]
+  shm-too-small = "info"
+
+  [[waiver]]                              # listed as waived, and counts not
+  id = "label-unexpected"
+  dataset = "Dataset010_*"                # optional: name, id or folder
+  subject = "labelsTr/colon_00*"          # optional: file, case or folder
+  reason = "values are those of the atlas"
+  until = 2027-01-31                      # optional: last day"""
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, with the nearest word for a misspelt one."""
 
@@ -134,7 +153,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         options = _parser().parse_args(argv)
-        settle(options, os.environ, Path.cwd())
+        settle(options, os.environ)
         code = options.command(options)
         sys.stdout.flush()
     except UserError as error:
@@ -213,6 +232,7 @@ def _parser() -> argparse.ArgumentParser:
     completion = _add(commands, "completion", _completion, "print a script that completes this command line")
     completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish or powershell")
     configured = _add(commands, "config", _config, "show every option as it counts here, and where it comes from")
+    configured.formatter_class, configured.epilog = argparse.RawDescriptionHelpFormatter, CONFIGURATION
     configured.add_argument("--format", choices=("text", "json"), default="text")
     _common(configured)
     for command in commands.choices.values():
@@ -899,7 +919,10 @@ def _diff(options: argparse.Namespace) -> int:
         new_file = _start_or_file(options.new, history.last_of)
         new, source = examination.read_facts(new_file, {}), str(new_file)
     else:
-        now = examination.look_at(_context(options, history.request_of(old)))
+        from nnunet_doctor.probes.base import RawLook
+
+        depth = RawLook(depth="quick" if options.quick else "default")
+        now = examination.look_at(_context(options, history.request_of(old), depth))
         # a start is kept with the settings that the plan chose
         new, source = examination.conclude(now, checks).plan.facts, say(language, "diff_now")
     comparison = history.compare(old, new, checks)

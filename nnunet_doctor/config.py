@@ -163,17 +163,30 @@ def _text(content: bytes, called: str) -> str:
         raise UserError(f"{called} is not UTF-8 text") from None
 
 
+ACTING = ("python", "trust-packs", "report")
+"""Options that choose what is run or written."""
+
+
 def _refuse_foreign(config: Config, path: str) -> None:
-    """Let nobody else choose what is run here: on a shared disk anyone can put a file above a working folder."""
-    getuid = getattr(os, "getuid", None)
-    if getuid is None or os.stat(path).st_uid in (0, getuid()) or getuid() == 0:  # noqa: PTH116
+    """Let nobody else choose what is run or written here.
+
+    On a shared disk anyone can put a file above a working folder, and a dataset may bring one with it.
+    """
+    acting = [name for name in ACTING if name in config.options]
+    if not acting:
         return
-    for name in ("python", "trust-packs"):
-        if name in config.options:
-            raise UserError(
-                f"{config.options[name].place}: {name!r} is not taken from a file that belongs to another user; "
-                f"give --{name}, or work with a file of your own"
-            )
+    folder = Path(path).parent
+    getuid = getattr(os, "getuid", None)
+    if getuid is not None and getuid() != 0 and Path(path).stat().st_uid not in (0, getuid()):
+        whose = "that belongs to another user"
+    elif any((place / "dataset.json").is_file() for place in (folder, folder.parent)):
+        whose = "inside a dataset"
+    else:
+        return
+    raise UserError(
+        f"{config.options[acting[0]].place}: {acting[0]!r} is not taken from a file {whose}; "
+        f"give --{acting[0]} or set {variable_of(acting[0])}"
+    )
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

@@ -47,6 +47,9 @@ def keep(fold: Path | None, facts: Facts, stamp: str) -> Callable[[int, float, b
     if fold is None:
         return lambda *_: None
     own = fold.parent / OWN / fold.name
+    # a start that failed at once may be followed by another in the same second
+    numbers = (f"_{number}" if number > 1 else "" for number in range(1, 100))
+    stamp += next((number for number in numbers if not (own / f"facts_{stamp}{number}.json").exists()), "")
     document = to_document(facts, __version__)
     del document["derived"]  # computed anew when the file is read
     _write(own / f"facts_{stamp}.json", document)
@@ -180,7 +183,7 @@ MOMENTARY = frozenset(
         *("resources.on_battery", "gpu.processes", "gpu.slowdowns", "platform.console_encoding"),
         *("training.copies", "training.running", "training.master_port_taken", "training.continues"),
         # what the training itself has left behind
-        *("training.state", "training.validated", "training.overwrites", "preprocessed.splits"),
+        *("training.state", "training.validated", "training.overwrites", "preprocessed.splits", "dataset.matches"),
     )
 )
 """Facts that differ from one moment to the next, or by the training itself; they count where a check then says

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,7 +55,7 @@ def _is_meant(parser: argparse.ArgumentParser, destination: str) -> bool:
     return destination not in _OF_CHECK or parser.prog.endswith(" check")
 
 
-def settle(options: argparse.Namespace, environ: Mapping[str, str], here: Path) -> None:
+def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     """Fill in what was not given, and keep the configuration as ``options.config``.
 
     Raises:
@@ -64,7 +65,8 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str], here: Path) 
     parser, defaults = getattr(options, "settles", (None, {}))
     if parser is None:
         return
-    options.config = load(here)
+    with contextlib.suppress(FileNotFoundError):  # the working folder has been deleted
+        options.config = load(Path.cwd())
     layers = [from_environ(environ), dict(options.config.options)]
     if isinstance(getattr(options, "facts", None), Path):
         layers = [{name: entry for name, entry in layer.items() if name not in _OF_THIS_MACHINE} for layer in layers]

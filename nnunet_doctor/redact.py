@@ -422,7 +422,7 @@ def _without_secrets(text: str) -> str:
 
 
 _URL = re.compile(
-    r"(?P<scheme>\b[a-zA-Z][\w+.-]*)://(?:[^\s/@'\"]*@)?(?P<host>[^\s/:'\"<>()\[\],;?]*)(?::\d+)?(?P<rest>[^\s'\"<>)\],;]*)"
+    r"(?P<scheme>\b[a-zA-Z][\w+.-]{0,30})://(?:[^\s/@'\"]{0,500}@)?(?P<host>[^\s/:'\"<>()\[\],;?]*)(?::\d+)?(?P<rest>[^\s'\"<>)\],;]*)"
 )
 _QUOTED_PATH = re.compile(r"([\"'`])((?:file:|~?/|[A-Za-z]:[\\/]|\\\\)[^\"'`\n\x00]+)\1")
 _WINDOWS_PATH = re.compile(
@@ -431,11 +431,12 @@ _WINDOWS_PATH = re.compile(
 )
 _POSIX_PATH = re.compile(r"(?<![\w/.:~\x00-])~?/(?:[^/\s:'\"<>|,;()\x00]+/+)*[^/\s:'\"<>|,;()\x00]+")
 _IMAGE_FILE = re.compile(
-    r"(?i)(?<![\w\x00])(?:[^\s/\\:'\"<>|,;()\x00]+[\\/])*[^\s/\\:'\"<>|,;()\x00]+"
+    # a name has 255 characters at most; without a bound a line of a million dots would take hours
+    r"(?i)(?<![^\s/\\:'\"<>|,;()])(?:[^\s/\\:'\"<>|,;()\x00]{1,255}[\\/]){0,50}[^\s/\\:'\"<>|,;()\x00]{1,255}"
     r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?|dcm|pkl|npz|npy|b2nd)(?!\w)"
 )
 _PREDICTED = re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)")
-_ADDRESS = re.compile(r"([\w.+-]+)@(?!\x00)[\w-]+(?:\.[\w-]+)*")
+_ADDRESS = re.compile(r"(?<![\w.+-])([\w.+-]{1,100})@(?!\x00)[\w-]+(?:\.[\w-]+)*")
 _HOST = re.compile(
     r"(?i)(?<![\w./\\@+=-])(?:[a-z0-9-]+\.)+"
     r"(?:local|lan|intern|internal|corp|home|arpa|edu|gov|org|com|net|io|eu|de|ch|at|fr|it|es|nl|be|uk|cn|jp|kr|us|ca|au)(?![\w.-]*\w)"

@@ -2,8 +2,9 @@
 
 What a waiver covers is still looked for and still listed, with its reason; it counts for no verdict, no exit code and
 no setting of a plan. A waiver names one id, never an area or a pattern of ids, so that it covers nothing that its
-writer has not seen. It does not reach the checks that keep earlier trainings from being overwritten when a training is
-started: what stands in a file for months is not the user's word for this start, which ``--c`` and ``--overwrite`` are.
+writer has not seen; a check that could not be decided stays undecided. It does not reach the checks that keep earlier
+trainings from being overwritten when a training is started: what stands in a file for months is not the user's word for
+this start, which ``--c`` and ``--overwrite`` are.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ def test_a_broken_dataset_fails_with_annotations_at_its_files(runner: Runner) ->
     assert files == {file for _, file, _ in runner.annotations}
     assert runner.uploads == [{"sarif_file": "nnunet-doctor.sarif", "category": "nnunet-doctor"}]
     assert said_in(runner.file("GITHUB_OUTPUT"))["exit-code"] == "1"
-    assert "num-training" in runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8")
+    assert runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8").count("## ") == 1
 
 
 def test_a_mended_dataset_passes(runner: Runner) -> None:
@@ -230,7 +230,9 @@ def test_wrong_use_is_told_and_nothing_uploaded(runner: Runner) -> None:
     """A dataset that does not exist is no finding: the step fails with code 2 and an annotation."""
     code = runner.act(dataset="./Dataset098_Lost", arguments="--select dataset")
 
-    assert (code, runner.uploads) == (2, [])
+    unclosed = runner.act(dataset="Dataset099_Sample", arguments="--select 'dataset")
+
+    assert (code, unclosed, runner.uploads) == (2, 2, [])
     assert runner.said[-1].startswith("::error title=nnunet-doctor::")
 
 
@@ -381,3 +383,64 @@ def test_inputs_are_documented() -> None:
     page = (ROOT / ".docs" / "pages" / "pipeline.md").read_text(encoding="utf-8")
 
     assert re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE) == list(read_yaml(ACTION / "action.yml")["inputs"])
+
+
+CI = ROOT / ".github" / "workflows" / "ci.yml"
+
+
+def steps_of(workflow: Any) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, step) for name, job in workflow["jobs"].items() for step in job["steps"]]
+
+
+def test_scripts_of_ci_are_scripts(tmp_path: Path) -> None:
+    """Each step that runs something is bash, without a value pasted into it, and the doctor understands its commands."""
+    workflow = read_yaml(CI)
+    ran = [step["run"] for _, step in steps_of(workflow) if "run" in step]
+    for script in ran:
+        (tmp_path / "step.sh").write_text(script, encoding="utf-8")
+        done = subprocess.run(
+            [BASH, "-n", str(tmp_path / "step.sh")], capture_output=True, encoding="utf-8", check=False
+        )
+        assert (done.returncode, done.stderr, "${{" in script) == (0, "", False), script
+
+    assert workflow["defaults"]["run"]["shell"] == "bash"
+    assert len(commands_in("\n".join(ran).replace("nnunet-doctor --version", ""))) == 2
+
+
+def test_ci_runs_what_is_promised() -> None:
+    """Lint, types, tests on every Python and system that is promised, package, action and site; actions have a version."""
+    workflow = read_yaml(CI)
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
+    ran = "\n".join(step.get("run", "") for _, step in steps_of(workflow))
+    used = {step["uses"] for _, step in steps_of(workflow) if "uses" in step}
+
+    assert matrix["python"] == ["3.10", "3.11", "3.12", "3.13", "3.14"]
+    assert matrix["os"] == ["ubuntu-latest", "windows-latest", "macos-latest"]
+    assert workflow["permissions"] == {"contents": "read"}
+    assert {
+        name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@v\d+|\./\.github/actions/preflight", name)
+    } == set()
+    for command in (
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "pytest",
+        ".ci/run",
+        "-m build",
+        "dist/*.whl",
+        "mkdocs build",
+    ):
+        assert command in ran, command
+    for _, step in steps_of(workflow):
+        if "preflight" in step.get("uses", ""):
+            assert set(step["with"]) <= set(read_yaml(ACTION / "action.yml")["inputs"])
+
+
+def test_the_doctor_runs_on_itself(installed: Path, tmp_path: Path) -> None:
+    """The step of CI that runs the doctor, run here: it writes a report in every form that it names."""
+    (script,) = [step["run"] for _, step in steps_of(read_yaml(CI)) if step.get("name") == "Run it on itself"]
+    runner = Runner(tmp_path, tmp_path / "temp", {"PYTHONPATH": str(installed.parents[1])})
+    code = runner.run(script, {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"})
+
+    assert code == 0, runner.complaints
+    assert {path.name for path in tmp_path.glob("report.*")} == {"report.sarif", "report.xml", "report.md"}

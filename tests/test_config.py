@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,27 @@ def test_another_users_file_chooses_no_program(tmp_path: Path, monkeypatch: pyte
         UserError, match=r"nnunet-doctor\.toml:1: 'python' is not taken from a file that belongs to ano"
     ):
         load(tmp_path)
+
+
+def test_a_dataset_chooses_no_program(tmp_path: Path) -> None:
+    """Data that were downloaded may bring a file with them; what only chooses words and checks is taken from it."""
+    put(tmp_path, "dataset.json", "{}")
+    put(tmp_path / "imagesTr", "nnunet-doctor.toml", 'lang = "zh"\npython = "./evil"')
+    put(tmp_path, "nnunet-doctor.toml", 'lang = "zh"')
+
+    with pytest.raises(UserError, match=r"nnunet-doctor\.toml:2: 'python' is not taken from a file inside a dataset"):
+        load(tmp_path / "imagesTr")
+    assert options(tmp_path) == {"lang": "zh"}
+
+
+def test_a_working_folder_that_is_gone_has_no_configuration(installation: Installation) -> None:
+    """The doctor still answers in a shell whose folder was deleted."""
+    gone = installation.path("gone")
+    gone.mkdir()
+    script = f"import os, sys; os.chdir({str(gone)!r}); os.rmdir({str(gone)!r}); from nnunet_doctor.cli import main; sys.exit(main(['check', '--facts', {str(MACHINE)!r}]))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", check=False)
+
+    assert done.returncode == 0, done.stderr
 
 
 # --- refusals ------------------------------------------------------------------------------------------------------

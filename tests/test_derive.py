@@ -394,6 +394,27 @@ def test_variables_that_switch_torch_compile_off(name: str, value: str, torch: s
 
 
 @pytest.mark.parametrize(
+    ("value", "release", "device", "word"),
+    [
+        ("yes", "2.8.1", "cuda", "yes"), ("true ", "2.8.1", "cuda", "true "), ("", "2.8.1", "cuda", ""),
+        ("tRue", "2.8.1", "cuda", None), ("OFF", "2.8.1", "cuda", None), ("false ", "2.8.1", "cuda", None),
+        ("yes", "2.8.1", "cpu", None), ("yes", "2.4.2", "cpu", "yes"), ("on", "2.3.1", "cuda", "on"),
+        ("yes", None, "cuda", None), (None, "2.8.1", "cuda", None),
+    ],
+)  # fmt: skip
+def test_a_word_of_nnunet_compile_is_lost_only_where_nnunet_would_compile(
+    value: str | None, release: str | None, device: str, word: str | None
+) -> None:
+    """On the CPU current releases compile nothing, whatever the variable holds; what means off is taken so."""
+    facts = known(
+        nnunet__compile_variable=value, nnunet__version=release, platform__os="linux",
+        training__device_request=device, triton__variables=(),
+    )  # fmt: skip
+
+    assert facts["triton.compile_word"] == word
+
+
+@pytest.mark.parametrize(
     ("value", "unusable"),
     [("8", None), (" 4 ", None), ("0", None), ("-1", None), ("four", "four"), ("1.5", "1.5"), ("", "")],
 )

@@ -102,7 +102,7 @@ def test_diff_tells_versions_settings_and_data_apart(trained: Installation, lang
     (site / "nnunetv2-2.8.1.dist-info").rmdir()
     distribution(site, "nnunetv2", "2.4.2", "torch>=2.0.0")
     description = trained.path("raw", "Dataset010_Colon", "dataset.json")
-    description.write_text(description.read_text(encoding="utf-8").replace("cancer", "tumour"), encoding="utf-8")
+    description.write_text(description.read_text(encoding="utf-8").replace('"CT"', '"MRI"'), encoding="utf-8")
     variables = {"nnUNet_n_proc_DA": "3"}
     told = json.loads(trained.doctor("diff", "--format", "json", **variables).stdout)
     groups = {item["fact"]: item["group"] for item in told["changes"]}
@@ -205,6 +205,14 @@ def test_the_last_training_that_finished_is_found(tmp_path: Path) -> None:
     for folder in (tmp_path / "results", model.parent, model, model / "fold_1"):
         assert last_finished(folder).stamp == "2026-01-02_00-00-00"
     assert last_finished(model / "fold_0").stamp == "2026-01-01_00-00-00"
+
+
+def test_two_starts_of_a_second_are_two(tmp_path: Path) -> None:
+    """A start that failed at once, and the one that answers it, are both kept, in their order."""
+    put(tmp_path, "fold_0", "2026-01-01_00-00-00", 1)
+    put(tmp_path, "fold_0", "2026-01-01_00-00-00", 0)
+
+    assert [start.code for start in starts_below(tmp_path / "fold_0")] == [1, 0]
 
 
 def test_only_the_last_starts_are_kept(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import ntpath
 import posixpath
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,33 @@ def test_thousands_of_cases_stay_apart_and_take_no_time() -> None:
 
     assert len({redactor.path(case) for case in cases}) == len(cases)
     assert redactor.text("patient_00007 and patient_19999") == "xxxxxxx_00007 and xxxxxxx_19999"
+
+
+LONG = {
+    "dots": "." * 300_000,
+    "dotted": "a." * 150_000,
+    "letters": "a" * 300_000,
+    "digits": "0" * 300_000,
+    "slashes": "/" * 300_000,
+    "folders": "/a" * 150_000,
+    "backslashes": "\\" * 300_000,
+    "at": "a@" * 150_000,
+    "underlines": "a_" * 150_000,
+    "colons": "ab:" * 100_000,
+    "dashes": "a-" * 150_000,
+    "quotes": "'/a" * 100_000,
+    "blanks": "C:/a " * 60_000,
+    "names": "anna " * 60_000,
+}
+
+
+@pytest.mark.parametrize("kind", LONG)
+def test_odd_lines_take_no_time(kind: str) -> None:
+    """A progress bar of a million dots, or what a broken disk leaves in a log, does not keep the doctor busy for hours."""
+    began = time.process_time()
+    Redactor(names=["anna"]).text(LONG[kind])
+
+    assert time.process_time() - began < 5
 
 
 @settings(max_examples=200, deadline=None)

@@ -82,6 +82,9 @@ class TritonFacts:
         "value of TORCHINDUCTOR_COMPILE_THREADS when it is no number; None otherwise"
     )
     compile_lost: bool | Unknown = derived("whether nnU-Net would compile if that variable were not set")
+    compile_word: str | None | Unknown = derived(
+        "value of nnUNet_compile that means neither on nor off, where nnU-Net would compile if it meant on"
+    )
     noisy: tuple[Detail, ...] | Unknown = derived("variables that fill the log with what torch.compile does")
     free_threaded_fits: bool | None | Unknown = derived(
         "whether torch.compile of this torch accepts this free-threaded Python; None for other builds of Python"

@@ -28,7 +28,8 @@ def print_difference(comparison: Comparison, sources: tuple[str, str], language:
         out: Where to.
     """
     console = console_for(out, None if out.isatty() else 80)
-    print_block(console, say(language, "diff_title", old=sources[0], new=sources[1]), indent=0, style="bold")
+    for key, source in zip(("diff_old", "diff_new"), sources, strict=True):
+        print_block(console, say(language, key, source=source), indent=0, style="bold")
     for key, ids in (("diff_fires", comparison.fires), ("diff_silent", comparison.silent)):
         if ids:
             print_block(console, say(language, key, ids=", ".join(ids)), indent=0)

@@ -14,6 +14,7 @@ from nnunet_doctor.catalogue import read_file
 from nnunet_doctor.check import AREAS, Check, CheckError
 from nnunet_doctor.engine import agrees, ask
 from nnunet_doctor.errors import UserError
+from nnunet_doctor.explanation import explanation
 from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sources
@@ -174,43 +175,17 @@ def print_explanation(check: Check, language: str, out: IO[str]) -> None:
     from rich.text import Text
 
     console = console_for(out)
+    for part in explanation(check, language):
+        if part.kind == "gap":
+            console.print()
+        elif part.kind == "command":
+            console.print(Text(f"    {part.text}", style="green"), soft_wrap=True)
+        else:
+            indent = 4 if part.kind == "fact" else 0
+            print_block(console, part.text, indent, _STYLES.get(part.kind, ""))
 
-    def block(text: str, indent: int = 0, style: str = "") -> None:
-        print_block(console, text, indent, style)
 
-    text = check.text[language]
-    block(
-        f"{check.area}/{check.id}  [{check.severity}]  {check.origin if check.origin != 'built in' else ''}".rstrip(),
-        style="bold",
-    )
-    block(text.title, style="bold")
-    console.print()
-    block(text.why)
-    console.print()
-    if check.subjects:
-        block(say(language, "explain_lists", fact=check.subjects))
-    if check.when:
-        block(say(language, "explain_when", condition=check.when.text))
-    names = dict.fromkeys([*([check.subjects] if check.subjects else []), *(check.when.facts if check.when else ())])
-    for name in names:
-        block(f"{name}: {CATALOGUE[name].doc}", indent=4, style="dim")
-    for number, fix in enumerate(check.fixes, 1):
-        console.print()
-        only = f" ({say(language, 'explain_when', condition=fix.when.text)})" if fix.when else ""
-        block(f"{say(language, 'fix')} {number}{only}: {fix.text[language]}")
-        for line in [
-            *(f"{name}={value}" for name, value in fix.env.items()),
-            *([" ".join(fix.args)] if fix.args else []),
-            *([" ".join(fix.command)] if fix.command else []),
-        ]:
-            console.print(Text("    " + line, style="green"), soft_wrap=True)
-    console.print()
-    for example in check.examples:
-        block(f"{example.expect:7}  {example.name}", style="dim")
-    if check.false_alarms:
-        block(say(language, "explain_false_alarms", text=check.false_alarms), style="dim")
-    if check.references:
-        block(say(language, "explain_references", items=", ".join(check.references)), style="dim")
+_STYLES = {"head": "bold", "title": "bold", "fact": "dim", "example": "dim", "note": "dim", "reference": "dim"}
 
 
 def test_checks(path: Path, out: IO[str]) -> int:

@@ -90,7 +90,7 @@ def test_a_pair_of_a_job_is_one_run(tmp_path: Path, capsys: pytest.CaptureFixtur
     err = written(tmp_path / "slurm-7.err", "slurmstepd: error: Detected 1 oom_kill event in StepId=7.0.")
     code, document = said(capsys, out, err)
 
-    assert (code, document["cause"]["id"], document["cause"]["log"]) == (1, "memory-short", str(err))
+    assert (code, document["cause"]["id"], document["cause"]["log"]) == (1, "memory-ran-out", str(err))
     assert (document["progress"]["epochs"], document["facts"]["platform.scheduler"]) == (1, "slurm")
 
 

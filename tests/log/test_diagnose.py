@@ -247,11 +247,11 @@ def test_epochs_that_take_hours_do_not_make_a_log_old() -> None:
 @pytest.mark.parametrize(
     ("line", "id", "confidence"),
     [
-        ("Killed", "memory-short", "likely"),
-        ("job.sh: line 7:  4242 Killed                  nnUNetv2_train 10 2d 0", "memory-short", "likely"),
-        ("Exited with exit code 137", "memory-short", "likely"),
-        ("srun: error: gpu07: task 0: Out Of Memory", "memory-short", "certain"),
-        ("slurmstepd: error: Detected 1 oom_kill event in StepId=1.0.", "memory-short", "certain"),
+        ("Killed", "memory-ran-out", "likely"),
+        ("job.sh: line 7:  4242 Killed                  nnUNetv2_train 10 2d 0", "memory-ran-out", "likely"),
+        ("Exited with exit code 137", "memory-ran-out", "likely"),
+        ("srun: error: gpu07: task 0: Out Of Memory", "memory-ran-out", "certain"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=1.0.", "memory-ran-out", "certain"),
         ("Segmentation fault (core dumped)", "process-crashed", "certain"),
         ("Process finished with exit code 139 (interrupted by signal 11: SIGSEGV)", "process-crashed", "certain"),
         (

@@ -120,7 +120,7 @@ def test_a_flood_of_one_line_is_kept_short() -> None:
 
     assert len(reading.matches) < 60
     assert found(reading)[0][:2] == (1, "label-unexpected")
-    assert (100_001, "memory-short", "cause") in found(reading)
+    assert (100_001, "memory-ran-out", "cause") in found(reading)
 
 
 def test_within_counts_in_its_own_traceback_only() -> None:

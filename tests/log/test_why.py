@@ -56,7 +56,7 @@ def test_a_kill_without_words_is_known_by_its_code(
     cause = why.cause([log])
     assert cause is not None
 
-    assert cause.id == "memory-short"
+    assert cause.id == "memory-ran-out"
     said = capsys.readouterr().err
     assert "likely, not certain" in said
     assert "give the container more memory" in said

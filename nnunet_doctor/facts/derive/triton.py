@@ -116,6 +116,35 @@ def compile_lost(
     return compiles_by_nnunet(release, system, device, variable)
 
 
+ON, OFF = ("true", "1", "t"), ("false", "0", "f", "no", "n", "off")
+"""What nnUNet_compile means on with, in any case (nnUNetTrainer._do_i_compile), and what its users mean off with."""
+
+
+@rule(
+    "triton.compile_word",
+    "nnunet.compile_variable",
+    "nnunet.behaves_as",
+    "platform.os",
+    "training.device",
+    "triton.compile_off",
+    tolerant=True,
+)
+def compile_word(
+    variable: str | None | Unknown,
+    release: str | None | Unknown,
+    system: str | Unknown,
+    device: str | Unknown,
+    off: str | None | Unknown,
+) -> str | None | Unknown:
+    """Where nnU-Net does not compile whatever is asked for, no word is lost."""
+    if variable is None or isinstance(variable, Unknown):
+        return variable
+    if variable.lower() in ON or variable.strip().lower() in OFF:
+        return None
+    would = compiles_by_nnunet(release, system, device, "true", off)
+    return would if isinstance(would, Unknown) else variable if would else None
+
+
 @rule("triton.noisy", "triton.variables")
 def noisy(variables: Sequence[Detail] | None) -> tuple[Detail, ...]:
     return tuple(

@@ -104,12 +104,14 @@ class Config(NamedTuple):
         options: Values by the name of the option.
         severities: Severities by id.
         waivers: All of them, those that have expired included.
+        refused: Why options are not taken from this file, by their names, to be said where one would count.
     """
 
     file: Path | None = None
     options: Mapping[str, Entry] = MappingProxyType({})
     severities: Mapping[str, Entry] = MappingProxyType({})
     waivers: tuple[Waiver, ...] = ()
+    refused: Mapping[str, str] = MappingProxyType({})
 
 
 # --- finding -------------------------------------------------------------------------------------------------------
@@ -131,8 +133,7 @@ def load(here: Path) -> Config:
             called = name if folder == shown else path
             config = parse(_text(content, called), called, Path(folder), in_project=name == PROJECT)
             if config is not None:
-                _refuse_foreign(config, path)
-                return config._replace(file=Path(path))
+                return _without_foreign(config, path)._replace(file=Path(path))
     return Config()
 
 
@@ -167,14 +168,14 @@ ACTING = ("python", "trust-packs", "report")
 """Options that choose what is run or written."""
 
 
-def _refuse_foreign(config: Config, path: str) -> None:
+def _without_foreign(config: Config, path: str) -> Config:
     """Let nobody else choose what is run or written here.
 
     On a shared disk anyone can put a file above a working folder, and a dataset may bring one with it.
     """
     acting = [name for name in ACTING if name in config.options]
     if not acting:
-        return
+        return config
     folder = Path(path).parent
     getuid = getattr(os, "getuid", None)
     if getuid is not None and getuid() != 0 and Path(path).stat().st_uid not in (0, getuid()):
@@ -182,11 +183,14 @@ def _refuse_foreign(config: Config, path: str) -> None:
     elif any((place / "dataset.json").is_file() for place in (folder, folder.parent)):
         whose = "inside a dataset"
     else:
-        return
-    raise UserError(
-        f"{config.options[acting[0]].place}: {acting[0]!r} is not taken from a file {whose}; "
-        f"give --{acting[0]} or set {variable_of(acting[0])}"
-    )
+        return config
+    refused = {
+        name: f"{config.options[name].place}: {name!r} is not taken from a file {whose}; "
+        f"give --{name} or set {variable_of(name)}"
+        for name in acting
+    }
+    kept = {name: entry for name, entry in config.options.items() if name not in refused}
+    return config._replace(options=kept, refused=refused)
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

@@ -67,9 +67,10 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
         return
     with contextlib.suppress(FileNotFoundError):  # the working folder has been deleted
         options.config = load(Path.cwd())
-    layers = [from_environ(environ), dict(options.config.options)]
+    layers, refused = [from_environ(environ), dict(options.config.options)], dict(options.config.refused)
     if isinstance(getattr(options, "facts", None), Path):
         layers = [{name: entry for name, entry in layer.items() if name not in _OF_THIS_MACHINE} for layer in layers]
+        refused.pop("python", None)
     ranks = {}
     for destination, default in defaults.items():
         found = getattr(options, destination)
@@ -78,6 +79,8 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             name = _NAMES[destination]
             rank = next((number for number, layer in enumerate(layers, 1) if name in layer), len(layers) + 1)
             ranks[destination] = rank
+            if rank > 1 and name in refused:
+                raise UserError(refused[name])
             known = layers[rank - 1][name] if rank <= len(layers) else None
             found = default if known is None else _converted(parser, destination, known, default)
             setattr(options, destination, found)
@@ -134,6 +137,8 @@ def rows(parsers: Sequence[argparse.ArgumentParser], config: Config, environ: Ma
         for parser in parsers:
             defaults = parser.get_default("settles")[1]
             if destination in defaults:
+                if entry is None and name in config.refused:
+                    raise UserError(config.refused[name])
                 if entry is None:
                     value = defaults[destination] if value is None else value
                 else:

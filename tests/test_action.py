@@ -199,7 +199,7 @@ def test_a_broken_dataset_fails_with_annotations_at_its_files(runner: Runner) ->
     assert files == {file for _, file, _ in runner.annotations}
     assert runner.uploads == [{"sarif_file": "nnunet-doctor.sarif", "category": "nnunet-doctor"}]
     assert said_in(runner.file("GITHUB_OUTPUT"))["exit-code"] == "1"
-    assert runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8").count("## ") == 1
+    assert runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8").count("nnunet-doctor 0.1.0: problems") == 1
 
 
 def test_a_mended_dataset_passes(runner: Runner) -> None:

@@ -263,6 +263,7 @@ def test_prepare_makes_what_is_missing_and_trains(installation: Installation) ->
 
     assert blocked.returncode == 1
     assert "not-preprocessed" in blocked.stdout
+    assert "With --prepare it is planned and preprocessed first." in blocked.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"PREPARING -d 10 -c 2d -npfp \d -np \d\n", done.stdout)
     assert "ARGUMENTS 10 2d 0" in done.stdout
@@ -293,3 +294,15 @@ def test_prepare_asks_before_it_replaces(installation: Installation) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
     assert "PREPARING -d 10 -c 2d" in told.stdout
     assert "--clean" in told.stdout
+
+
+def test_prepare_moves_broken_plans_aside(installation: Installation) -> None:
+    """nnU-Net's planner stops at a plans file that it cannot read, so --prepare keeps it under another name first."""
+    plans = installation.path("preprocessed", "Dataset010_Colon", "nnUNetPlans.json")
+    plans.write_text("{ cut", encoding="utf-8")
+    done = installation.doctor(*RUN, "--prepare", "--yes")
+    (aside,) = plans.parent.glob("nnUNetPlans.json.broken_*")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert aside.read_text(encoding="utf-8") == "{ cut"
+    assert "PREPARING -d 10 -c 2d" in done.stdout

@@ -13,6 +13,7 @@ from nnunet_doctor.plan import Reason
 from nnunet_doctor.report.record import build, shell_of
 from nnunet_doctor.report.text import console_for, print_block, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
+from nnunet_doctor.run.preprocess import AGAIN, CASES, PLAN
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.waivers import PROTECTING
 from nnunet_doctor.words import say
@@ -112,6 +113,8 @@ def show(start: Start, language: str, out: IO[str]) -> None:
         print_report(report, console, language, shell)
         forces = " ".join(f"--force {id}" for id in start.blocked_by)
         print_block(console, say(language, "run_blocked", ids=", ".join(start.blocked_by), force=forces), indent=0)
+        if set(start.blocked_by) & {*PLAN, *AGAIN, *CASES}:
+            print_block(console, say(language, "run_may_prepare"), indent=0)
         console.print()
     else:
         print_block(console, say(language, "run_settings" if plan.reasons else "run_nothing_set"), indent=0)

@@ -156,6 +156,8 @@ def prepare_data(
     said = say(language, "prepare_replaces", paths=", ".join(map(str, wanted.replaces)))
     if not _may_replace(wanted.replaces, said, yes=yes):
         raise UserError(f"{said}; nothing was started. Add --yes to let --prepare replace them")
+    if wanted.because == "plans-broken":
+        _move_plans_aside(facts, language)
     command = launch.nnunet_command(facts, wanted.script, wanted.arguments)
     log = Path(tempfile.gettempdir(), f"nnunet_doctor_prepare_{time.strftime('%Y-%m-%d_%H-%M-%S')}.log")
     watch = Watch(language, None, request.trainer)
@@ -168,6 +170,21 @@ def prepare_data(
     key = "prepare_failed" if ended.code else "prepare_done"
     watch.tell(say(language, key, code=ended.code, time=duration(ended.seconds), path=log))
     return ended.code
+
+
+def _move_plans_aside(facts: Facts, language: str) -> None:
+    """The planner reads the plans that are there, to keep configurations of other names (ExperimentPlanner.save_plans).
+
+    Raises:
+        UserError: The file cannot be moved.
+    """
+    plans = Path(str(facts["preprocessed.folder"]), f"{facts['training.plans']}.json")
+    aside = plans.with_name(f"{plans.name}.broken_{time.strftime('%Y-%m-%d_%H-%M-%S')}")
+    try:
+        plans.rename(aside)
+    except OSError as error:
+        raise UserError(f"{plans} cannot be moved aside: {error.strerror}; nothing was started") from None
+    sys.stderr.write(say(language, "prepare_moved", path=aside) + "\n")
 
 
 def _may_replace(paths: Sequence[Path], question: str, *, yes: bool) -> bool:

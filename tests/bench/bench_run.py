@@ -10,6 +10,7 @@ of ``run --estimate`` is compared with the epochs that follow it; it should be w
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import statistics
 import subprocess
@@ -17,6 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from real import TRAINER, Prepared, prepare
@@ -62,6 +65,38 @@ def peak_mb(pid: int) -> float:
     return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
 
 
+def memory(environ: dict[str, str], workers: int) -> tuple[float, float]:
+    """Return the memory in GiB that is foretold for a number of workers, and the most that the processes really took.
+
+    Shared pages are counted once (proportional set size); the final validation is left out.
+    """
+    environ = {**environ, "nnUNet_n_proc_DA": str(workers)}
+    command = [sys.executable, "-m", "nnunet_doctor", "facts", "999", "-c", "2d", "-f", "0", "--device", "cpu"]
+    facts = json.loads(subprocess.run(command, env=environ, check=True, capture_output=True, encoding="utf-8").stdout)
+    train = [sys.executable, "-c", TRAIN, "999", "2d", "0", "-tr", TRAINER, "-device", "cpu"]
+    training = subprocess.Popen(train, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    most = 0.0
+    while training.poll() is None:
+        most = max(most, sum(map(_share, _tree(training.pid))))
+        time.sleep(0.3)
+    return facts["derived"]["training.memory_needed_gib"], most / 1024**3
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        main = psutil.Process(pid)
+        return [main, *main.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.Error:
+        return 0
+
+
 def estimated(prepared: Prepared, environ: dict[str, str]) -> tuple[float, float]:
     """Return the seconds of an epoch as ``run --estimate`` foretells them, and as they were (the first left out)."""
     command = [*prepared.command("--overwrite", "--estimate")]
@@ -89,14 +124,17 @@ def main() -> None:
             theirs = peer(environ)
             rounds.append((theirs, *ours(prepared, environ), *estimated(prepared, environ)))
             print("  ".join(f"{value:8.1f}" for value in rounds[-1]), flush=True)
-    theirs, whole, alone, memory, foretold, real = (list(column) for column in zip(*rounds, strict=True))
+        for workers in (1, 2):
+            said, took = memory(environ, workers)
+            print(f"{f'memory with {workers} workers':34} {took:8.1f} GiB, foretold {said:.1f}", flush=True)
+    theirs, whole, alone, own, foretold, real = (list(column) for column in zip(*rounds, strict=True))
     print(f"{'nnUNetv2_train':34} {statistics.median(theirs):8.1f} s")
     print(f"{'run, without the check before':34} {statistics.median(alone):8.1f} s")
     print(
         f"{'ratio, median of the pairs':34} {statistics.median(a / b for a, b in zip(alone, theirs, strict=True)):8.3f}"
     )
     print(f"{'check before the start':34} {statistics.median(a - b for a, b in zip(whole, alone, strict=True)):8.1f} s")
-    print(f"{'memory of the doctor':34} {max(memory):8.1f} MB")
+    print(f"{'memory of the doctor':34} {max(own):8.1f} MB")
     off = [abs(a / b - 1) for a, b in zip(foretold, real, strict=True)]
     print(f"{'estimate of an epoch is off by':34} {100 * statistics.median(off):8.1f} %")
 

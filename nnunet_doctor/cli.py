@@ -97,8 +97,9 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 
 
 CONFIGURATION = """\
-A configuration is nnunet-doctor.toml, or [tool.nnunet-doctor] in pyproject.toml, in the working folder or above it.
-An option counts first, then its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:
+A configuration is nnunet-doctor.toml, or [tool.nnunet-doctor] in
+pyproject.toml, in the working folder or above it. An option counts first, then
+its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:
 
   fail-on = "warning"
   ignore = ["wsl2", "nnunet-outdated"]
@@ -232,7 +233,7 @@ def _parser() -> argparse.ArgumentParser:
     completion = _add(commands, "completion", _completion, "print a script that completes this command line")
     completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish or powershell")
     configured = _add(commands, "config", _config, "show every option as it counts here, and where it comes from")
-    configured.formatter_class, configured.epilog = argparse.RawDescriptionHelpFormatter, CONFIGURATION
+    configured.epilog = f"{CONFIGURATION}\n\n{EXAMPLES['config']}"
     configured.add_argument("--format", choices=("text", "json"), default="text")
     _common(configured)
     for command in commands.choices.values():

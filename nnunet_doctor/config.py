@@ -283,11 +283,17 @@ class _Reader:
             return str(value)
         if not fits.get(kind, isinstance(value, str)):
             self.refuse(f"{key!r} is {_SHAPES[kind]}, not {value!r}", key)
+        if any("\0" in item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)):
+            self.refuse(f"{key!r} holds a character that no name has", key)
         if kind == "files":
-            return [str(self.folder / item) for item in value]
+            return [self.path(item) for item in value]
         # a command such as python3.11 is looked for in PATH
         is_path = kind == "file" or (kind == "program" and ("/" in value or "\\" in value))
-        return str(self.folder / Path(value).expanduser()) if is_path else value
+        return self.path(value) if is_path else value
+
+    def path(self, text: str) -> str:
+        # pathlib's own raises an error for the home of nobody
+        return str(self.folder / os.path.expanduser(text))  # noqa: PTH111
 
     def severities(self, document: Mapping[str, Any]) -> dict[str, Entry]:
         table = document.get("severity", {})

@@ -265,7 +265,8 @@ def _differs(old: Observed, new: Observed) -> bool:
 def group_of(name: str) -> str:
     """Name the group that a fact belongs to."""
     area = name.partition(".")[0]
-    if name in _SETTINGS or (area == "training" and not name.startswith("training.weights")):
+    of_files = CATALOGUE[name].is_list_of_details or name.startswith("training.weights")
+    if name in _SETTINGS or (area == "training" and not of_files):
         return "settings"
     if area in ("dataset", "preprocessed", "training"):
         return "dataset"

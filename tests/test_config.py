@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_up import Installation
 
 from nnunet_doctor.cli import main
-from nnunet_doctor.config import OPTIONS, load
+from nnunet_doctor.config import OPTIONS, _Reader, load, parse
 from nnunet_doctor.errors import UserError
 
 MACHINE = Path(__file__).with_name("machines") / "linux-cuda-healthy.json"
@@ -84,6 +86,46 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert found["checks"] == [str(tmp_path / "ci" / "checks")]
     assert found["baseline"] == str(tmp_path / "old.json")
     assert found["python"] == "python3.11"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from([*OPTIONS, "severity", "waiver", "overwrite", "else"]),
+        st.recursive(
+            st.one_of(
+                st.booleans(), st.integers(), st.floats(), st.text(), st.dates(), st.times(), st.just("~nobody/x")
+            ),
+            lambda inner: st.one_of(
+                st.lists(inner, max_size=2),
+                st.dictionaries(st.sampled_from(["id", "reason", "until", "dataset", "subject", "nan"]), inner),
+            ),
+            max_leaves=6,
+        ),
+        max_size=4,
+    )
+)
+def test_no_document_ends_in_an_error_of_ours(document: dict[str, object]) -> None:
+    """Whatever TOML holds, it is a configuration or is refused in one sentence."""
+    try:
+        _Reader("", "nnunet-doctor.toml", Path(), "").config(document)
+    except UserError as refused:
+        assert str(refused).startswith("nnunet-doctor.toml: ")
+
+
+def test_a_table_that_is_none_is_refused() -> None:
+    """[tool] nnunet-doctor = 3 says nothing."""
+    with pytest.raises(UserError, match=r"\[tool\.nnunet-doctor\] is a table"):
+        parse("[tool]\nnnunet-doctor = 3", "pyproject.toml", Path(), in_project=True)
+
+
+def test_waivers_of_a_project_name_their_lines() -> None:
+    """Tables below the tool's own are found under their whole names."""
+    text = '[tool.nnunet-doctor]\n[[tool.nnunet-doctor.waiver]]\nid = "nan"\nreason = "a"\n[[tool.nnunet-doctor.waiver]]\nid = "inf"\nreason = "b"'
+    found = parse(text, "pyproject.toml", Path(), in_project=True)
+
+    assert found is not None
+    assert [waiver.place for waiver in found.waivers] == ["pyproject.toml:3", "pyproject.toml:6"]
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has no numbers of users")

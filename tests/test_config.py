@@ -107,10 +107,13 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 )
 def test_no_document_ends_in_an_error_of_ours(document: dict[str, object]) -> None:
     """Whatever TOML holds, it is a configuration or is refused in one sentence."""
+    said = ""
     try:
         _Reader("", "nnunet-doctor.toml", Path(), "").config(document)
     except UserError as refused:
-        assert str(refused).startswith("nnunet-doctor.toml: ")
+        said = str(refused)
+
+    assert said == "" or said.startswith("nnunet-doctor.toml: ")
 
 
 def test_a_table_that_is_none_is_refused() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import tomli
-from made_up import clean_environ, distribution, write
+from made_up import Installation, clean_environ, distribution, write
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKS = ROOT / "tests" / "packs"
@@ -227,6 +227,21 @@ def test_a_broken_pack_stops_no_other_command(desk: Desk) -> None:
         assert "The pack ward is left out" in done.stderr, arguments
         assert done.returncode in (0, 1, 3), arguments
         assert done.stdout, arguments
+
+
+def test_a_broken_pack_blocks_no_training(installation: Installation) -> None:
+    """A training is started as without it, and what could not be asked is told."""
+    command = ("run", "10", "2d", "0", "-device", "cpu")
+    before = installation.doctor(*command)
+    shutil.rmtree(installation.path("results", "Dataset010_Colon"), ignore_errors=True)
+    site = Path(installation.environ["PYTHONPATH"])
+    distribution(site, "ward", "1.0")
+    write(site / "ward-1.0.dist-info" / "entry_points.txt", ENTRY)
+    done = installation.doctor(*command)
+
+    assert (before.returncode, done.returncode) == (0, 0), done.stdout + done.stderr
+    assert "pack-ward" in done.stdout
+    assert "The pack ward is left out" in done.stderr
 
 
 HARMFUL = {

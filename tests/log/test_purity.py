@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "nnunet_doctor" / "log"
-PURE = ("course", "diagnose", "facts", "literals", "prefix", "progress", "reading", "signatures", "traceback")
+PURE = ("course", "diagnose", "facts", "literals", "prefix", "reading", "signatures", "traceback")
 LOOKS = {"os", "pathlib", "time", "datetime", "subprocess", "io", "shutil", "tempfile", "psutil", "socket", "sys"}
 
 

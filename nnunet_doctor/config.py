@@ -53,6 +53,7 @@ OPTIONS: Mapping[str, Kind] = MappingProxyType(
         "lang": "text",
         "python": "program",
         "checks": "files",
+        "probes": "texts",
         "trust-packs": "flag",
         "quick": "flag",
         "deep": "flag",
@@ -164,7 +165,7 @@ def _text(content: bytes, called: str) -> str:
         raise UserError(f"{called} is not UTF-8 text") from None
 
 
-ACTING = ("python", "trust-packs", "report")
+ACTING = ("python", "probes", "trust-packs", "report")
 """Options that choose what is run or written."""
 
 

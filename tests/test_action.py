@@ -211,6 +211,17 @@ def test_a_mended_dataset_passes(runner: Runner) -> None:
     assert runner.annotations == {("warning", LABEL, "origin-mismatch")}
 
 
+def test_a_waiver_in_the_repository_passes(runner: Runner) -> None:
+    """A problem that the repository's configuration waives with a reason no longer fails the step, nor is it annotated."""
+    waiver = '[[waiver]]\nid = "num-training"\nreason = "the sixth case comes on Monday"\n'
+    (runner.workspace / "nnunet-doctor.toml").write_text(waiver, encoding="utf-8")
+    code = runner.act(**given_by_workflow(runner.workspace))
+
+    assert code == 0
+    assert {id for _, _, id in runner.annotations} == {"origin-mismatch", "label-float"}
+    assert "the sixth case comes on Monday" in runner.file("GITHUB_STEP_SUMMARY").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("given", "code"),
     [

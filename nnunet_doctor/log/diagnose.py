@@ -145,6 +145,9 @@ _CLEAN_UP_TEXT = re.compile(
 )
 
 
+_TRIES_READERS = "determine_reader_writer_from_file_ending"
+
+
 class _Case:
     def __init__(self, reading: Reading, facts: Facts) -> None:
         self.reading, self.facts = reading, facts
@@ -257,6 +260,9 @@ class _Case:
         return kept is not None and not kept.chain.raised[0].heading.startswith("Exception ignored")
 
     def _is_passed(self, match: Match) -> bool:
+        kept = self.chains.get(match.chain or 0)
+        if kept is not None and self._is_only_printed(kept):
+            return True
         return self.reading.tracker.is_passed(match.place, ends=match.chain is not None)
 
     def _is_over(self, chosen: _Candidate) -> bool:
@@ -272,7 +278,16 @@ class _Case:
 
     def _live_chains(self) -> list[Kept]:
         tracker = self.reading.tracker
-        return [kept for kept in self.reading.chains if not tracker.is_passed(kept.place, ends=True)]
+        return [
+            kept
+            for kept in self.reading.chains
+            if not tracker.is_passed(kept.place, ends=True) and not self._is_only_printed(kept)
+        ]
+
+    def _is_only_printed(self, kept: Kept) -> bool:
+        """Say whether nnU-Net printed it, took the next reader and went on (reader_writer_registry.py)."""
+        frames = kept.chain.raised[0].frames
+        return bool(frames) and frames[0].function == _TRIES_READERS and self.reading.worked > kept.order
 
     def _is_known(self, kept: Kept, live: Iterable[_Candidate]) -> bool:
         return any(item.match.chain == kept.chain.number for item in live)

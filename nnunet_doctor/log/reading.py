@@ -384,7 +384,7 @@ class Reader:
                     self._line(lines, numbers, kinds[at], look, at)
                     done = self._stay_inside(lines, numbers, kinds, looks, at + 1)
         if worked >= 0:
-            self._worked = self._order + worked
+            self._worked = max(self._worked, self._order + worked)
 
     def _stay_inside(
         self,
@@ -452,6 +452,7 @@ class Reader:
             return
         if look.course:
             self.tracker.take(look.course, lines[at], numbers[at])
+            self._worked = self._order + at
         if look.facts:
             self._learn_facts(look, kind, text, raw)
         hits = [item for item in map(self._known.signatures.__getitem__, look.signatures) if finds(item, text, raw)]

@@ -31,8 +31,8 @@ OPTIONS: dict[Depth, list[str]] = {"quick": ["--quick"], "default": [], "deep": 
 CLEAN_CODES: dict[Depth, tuple[int, ...]] = {"quick": (0, 3), "default": (0,), "deep": (0,)}
 """Without voxels the quick look may call some checks of severity error undecided."""
 
-ELSEWHERE = {"dataset-absent", "dataset-ambiguous"}
-"""Checks of this area that ask how a dataset is named or prepared; tests/probes has them."""
+ELSEWHERE = {"dataset-absent", "dataset-ambiguous", "label-out-of-range"}
+"""Checks of this area that ask how a dataset is named or prepared, which tests/probes has, or that only a log shows."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ _KINDS = {
     "configuration": rb"^Configuration name: ",
     "dataset": rb"'dataset_name': 'Dataset_",
     "wrote": rb"\bdone with \S|Segmentation export complete",
-    "works": rb"(?:^|[:|>F] |(?:ERROR|WARNING|INFO|DEBUG) - )(?:Fingerprint extraction|Experiment planning|Plans were saved|Preprocessing |Configuration: )"
+    "works": rb"(?:^|[:|>F] |(?:ERROR|WARNING|INFO|DEBUG) - )"
+    rb"(?:Fingerprint extraction|Experiment planning|Plans were saved|Preprocessing |Configuration: )"
     rb"|^Predicting |^verify_dataset_integrity Done|^ ?There are  cases ",
 }
 """Lines of nnUNetTrainer and nnUNetPredictor without their digits; they are the same in all releases from 2.0 on."""

@@ -5,6 +5,7 @@ From a whole log, which may hold several starts, or line by line while the train
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import deque
@@ -172,7 +173,8 @@ class Tracker:
         self._usual = 0.0
         self._last: dict[str, bytes] = {}
         self._zeros: list[int] = []
-        self._losses: deque[float] = deque(maxlen=_LONG_FLAT)
+        self._loss = math.nan
+        self._flat = 0
         self._oddities: dict[str, Oddity] = {}
         self._validation_dice: float | None = None
 
@@ -214,6 +216,8 @@ class Tracker:
                 self._count_zeros(line, number)
         elif kind in QUIET:
             self._last[kind] = line
+            if kind == "train":
+                self._look_at_loss(start, line, number)
         elif kind == "nan":
             self._last["train" if b"train_loss" in line else "val"] = line
             self._note("loss-nan", number, str(start.epoch))
@@ -236,7 +240,6 @@ class Tracker:
         start.stage, start.stage_line = "between", number
         start.finished_epochs += 1
         start.steps += EPOCH_STEPS
-        self._look_at_loss(start, number)
         found = _SECONDS.findall(line)
         if not found:
             return
@@ -250,12 +253,16 @@ class Tracker:
             if slow > _SLOW * self._usual:
                 self._note("slow-down", number, f"{start.epoch} {self._usual:.1f} {slow:.1f}")
 
-    def _look_at_loss(self, start: Start, number: int) -> None:
-        found = _NUMBERS.findall(self._last.get("train", b"").rpartition(b"_loss ")[2])
-        if found:
-            self._losses.append(float(found[0]))
-            if len(self._losses) == _LONG_FLAT and max(self._losses) - min(self._losses) < _FLAT:
-                self._note("loss-flat", number, f"{start.epoch} {self._losses[-1]}")
+    def _look_at_loss(self, start: Start, line: bytes, number: int) -> None:
+        """Count losses that stay where one was; of a log that is read in large pieces each counts once a piece only."""
+        found = _NUMBERS.findall(line.rpartition(b"_loss ")[2])
+        loss = float(found[0]) if found else math.nan
+        if abs(loss - self._loss) < _FLAT:
+            self._flat += 1
+        else:
+            self._loss, self._flat = loss, 1
+        if self._flat == _LONG_FLAT:
+            self._note("loss-flat", number, f"{start.epoch} {loss}")
 
     def _count_zeros(self, line: bytes, number: int) -> None:
         values = _NUMBERS.findall(line.partition(b"[")[2])

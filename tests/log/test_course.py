@@ -8,6 +8,8 @@ import pytest
 
 from nnunet_doctor.log.course import Course, Place, Tracker, kind_of
 from nnunet_doctor.log.literals import DIGITS
+from nnunet_doctor.log.reading import Known, Reader
+from nnunet_doctor.log.source import Piece
 
 STAMP = "2026-11-22 06:31:52.787228: "
 BANNER = ["Using device: cuda:0", "", "Please cite the following paper when using nnU-Net:"]
@@ -186,3 +188,13 @@ def test_a_loss_that_does_not_move() -> None:
 
     assert "loss-flat" in odd([*BANNER, *READY, *flat])
     assert odd([*BANNER, *READY, *scattering]) == []
+
+
+def test_a_long_log_in_one_piece_has_no_flat_loss() -> None:
+    """Of lines that are read in large pieces only the last loss is looked at, which is no sign of standing still."""
+    reader = Reader(Known(()))
+    reader.begin("log")
+    lines = [line for number in range(200) for line in epoch(number, loss=f"-0.{80 + number % 7}")]
+    reader.take(Piece([line.encode() for line in (*BANNER, *READY, *lines)], range(1, 3 + 2 + len(lines) + 1)))
+
+    assert reader.reading().course.oddities == ()

@@ -160,13 +160,14 @@ def _examine(context: Context) -> Report:
             ended = processes.run(command, context.timeout, context.environ)
         except OSError as error:
             raise NotAnInterpreterError(f"{context.python} cannot be started: {error.strerror or error}") from None
-        stages = _read(report)
+        stages = read_stages(report)
     if not stages and ended.code is not None and ended.death is None:
         raise NotAnInterpreterError(f"{context.python} is not a Python interpreter that can run ({_how(ended)})")
     return Report(stages, ended, context.timeout)
 
 
-def _read(report: Path) -> dict[str, Stage]:
+def read_stages(report: Path) -> dict[str, Stage]:
+    """Return the stages that a child has begun, with what it wrote of those that it ended."""
     import json
 
     stages: dict[str, Stage] = {}

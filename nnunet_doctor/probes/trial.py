@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from nnunet_doctor import processes
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
-from nnunet_doctor.probes.child import Report, Stage
+from nnunet_doctor.probes.child import Report, read_stages
 from nnunet_doctor.probes.paths import nearest_folder
 
 SCRIPT = Path(__file__).with_name("trial_child.py")
@@ -194,7 +194,7 @@ def _run(
             ended = processes.run([str(context.python), str(SCRIPT), str(report), words], seconds, environ)
         except OSError:
             return {}
-        return _outcomes(Report(_read(report), ended, seconds), dict(timed), _place(report))
+        return _outcomes(Report(read_stages(report), ended, seconds), dict(timed), _place(report))
 
 
 def _empty_caches(stack: contextlib.ExitStack, facts: Facts, context: Context) -> dict[str, str]:
@@ -211,22 +211,6 @@ def _empty_caches(stack: contextlib.ExitStack, facts: Facts, context: Context) -
             tempfile.TemporaryDirectory(prefix="nnunet-doctor-", dir=place, ignore_cleanup_errors=True)
         )
     return environ
-
-
-def _read(report: Path) -> dict[str, Stage]:
-    stages: dict[str, Stage] = {}
-    try:
-        lines = report.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return stages
-    for text in lines:
-        try:
-            line = json.loads(text)
-        except ValueError:  # the last line of a child that was killed while it wrote
-            continue
-        name = line.get("begins") or line["ends"]
-        stages[name] = Stage(line.get("saw"), line.get("error"))
-    return stages
 
 
 def _place(report: Path) -> str | None:

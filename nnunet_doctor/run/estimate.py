@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from nnunet_doctor.facts import Unknown
 from nnunet_doctor.probes.pace import measure
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start
-from nnunet_doctor.run.watch import duration
+from nnunet_doctor.run.watch import duration, tell
 from nnunet_doctor.words import say
 
 
@@ -36,8 +35,3 @@ def estimate(start: Start, request: Request, environ: Mapping[str, str], languag
             device=device,
         )
     )
-
-
-def tell(sentence: str) -> None:
-    """Say something on standard error, where progress goes."""
-    print(sentence, file=sys.stderr, flush=True)

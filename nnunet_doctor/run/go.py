@@ -18,7 +18,7 @@ from nnunet_doctor.run import folds
 from nnunet_doctor.run.command import Start, show
 from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
-from nnunet_doctor.run.watch import Watch, duration
+from nnunet_doctor.run.watch import Watch, duration, tell
 from nnunet_doctor.run.why import Why
 from nnunet_doctor.words import say
 
@@ -65,7 +65,7 @@ def go(
         if fold and request.overwrites and not (request.continues or request.validates):
             aside = folds.move_aside(fold)
             if aside:
-                _tell(say(manner.language, "run_moved_aside", path=aside))
+                tell(say(manner.language, "run_moved_aside", path=aside))
         while True:
             ended = _once(start, request, fold, environ, manner)
             again = None
@@ -78,7 +78,7 @@ def go(
             start, request = again
             _announce(recovery, start, manner.language)
     if recovery and recovery.tried:
-        _tell(_history(recovery, ended, manner.language))
+        tell(_history(recovery, ended, manner.language))
     return ended
 
 
@@ -120,12 +120,8 @@ def _once(
         raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
     note(ended.code, ended.seconds, ended.interrupted)
-    _tell(_verdict(ended, manner.language))
+    tell(_verdict(ended, manner.language))
     return ended
-
-
-def _tell(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
 
 
 def _verdict(ended: launch.Ended, language: str) -> str:
@@ -142,7 +138,7 @@ def _announce(recovery: Recovery | None, start: Start, language: str) -> None:
     if recovery is not None:
         last = recovery.tried[-1]
         key = "run_again_continues" if last.continues else "run_again"
-        _tell(say(language, key, id=last.cause, settings=", ".join(last.settings)))
+        tell(say(language, key, id=last.cause, settings=", ".join(last.settings)))
         show(start, language, sys.stdout)
         sys.stdout.flush()
 

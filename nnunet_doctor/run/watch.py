@@ -39,6 +39,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
+def tell(sentence: str) -> None:
+    """Say something of the doctor's own, where progress goes."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
 @dataclass
 class Watch:
     """Copies nnU-Net's output to the screen, unchanged, and says where the training is.
@@ -81,7 +86,7 @@ class Watch:
         """Say something of the doctor's own."""
         with self._turn:
             self._erase()
-            print(sentence, file=sys.stderr, flush=True)
+            tell(sentence)
             self._draw()
 
     def close(self) -> None:
@@ -89,7 +94,7 @@ class Watch:
         with self._turn:
             self._erase()
             if self._live and self.plots and self.epochs:
-                print(self._plot(), file=sys.stderr, flush=True)
+                tell(self._plot())
             self.status = ""
 
     @property
@@ -112,7 +117,7 @@ class Watch:
         self.status = self._sentence(course)
         self._note(course)
         if not self._live:
-            print(self.status, file=sys.stderr, flush=True)
+            tell(self.status)
         for odd in course.oddities:
             if odd.kind in ODDITIES and odd.kind not in self._told:
                 self._told.add(odd.kind)

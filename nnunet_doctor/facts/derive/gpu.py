@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import capability, capability_of, is_in, or_none, rule
+from nnunet_doctor.facts.derive.rules import capability, capability_of, first_unknown, is_in, or_none, rule
 
 
 def visible_entries(variable: str) -> list[int] | list[str]:
@@ -506,9 +506,8 @@ def allocator_faults(
 
     From 2.9 on PYTORCH_ALLOC_CONF is read, and goes before the other.
     """
-    for needed in (old, new):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(old, new)) is not None:
+        return unknown
     if old is None and new is None:
         return ()
     if isinstance(torch, Unknown):
@@ -550,9 +549,8 @@ def peers_suspect(
     few = not isinstance(gpus, Unknown) and gpus < 2
     if few or switched_off == "1" or claimed is False or driver is None:
         return False
-    for needed in (gpus, switched_off, claimed, driver):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(gpus, switched_off, claimed, driver)) is not None:
+        return unknown
     return is_in(str(driver), "<550.40.07")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import GIB, is_in, or_none, rule
+from nnunet_doctor.facts.derive.rules import GIB, first_unknown, is_in, or_none, rule
 
 LEAST_FREE_GIB = {"preprocessed": 5.0, "results": 2.0}
 """Below this a training of any size is at risk: preprocessed cases, and checkpoints with their predictions."""
@@ -421,9 +421,8 @@ def disk_read_often(
     """What was read once stays in memory while there is room, so that only larger data are read in every epoch."""
     if spins is None or isinstance(spins, Unknown) or not spins or voxels is None or channels is None:
         return spins if spins is None or isinstance(spins, Unknown) else False
-    for needed in (voxels, channels, memory):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(voxels, channels, memory)) is not None:
+        return unknown
     if not isinstance(voxels, int) or not isinstance(channels, int) or not isinstance(memory, float):
         return False
     return STORED * voxels * (4 * channels + 2) / GIB > memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnunet_doctor.facts.base import Unknown
-from nnunet_doctor.facts.derive.rules import is_in, rule
+from nnunet_doctor.facts.derive.rules import first_unknown, is_in, rule
 
 
 @rule("platform.wsl2_ready", "platform.wsl_distributions")
@@ -59,9 +59,8 @@ def wsl_without_driver(
     inside = _wants_gpu_in_wsl(wsl, container, device)
     if inside is not True or gpu is False or driver is True:
         return False if inside is True else inside
-    for needed in (gpu, driver):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(gpu, driver)) is not None:
+        return unknown
     return gpu is True and driver is False and (isinstance(count, Unknown) or count == 0)
 
 
@@ -79,9 +78,8 @@ def wsl_wrong_driver(
     inside = _wants_gpu_in_wsl(wsl, container, device)
     if inside is not True or foreign is None or usable is True:
         return False if inside is True else inside
-    for needed in (foreign, build, usable):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(foreign, build, usable)) is not None:
+        return unknown
     return build == "cuda"
 
 
@@ -164,9 +162,8 @@ def cache_nameless(
     at_import = cache is None and isinstance(torch, str) and is_in(torch, ">=2.10.dev0,<2.13.dev0") is True
     if compiles is False and not at_import:
         return False
-    for needed in (named, torch):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(named, torch)) is not None:
+        return unknown
     if at_import or isinstance(compiles, Unknown):
         return at_import or compiles
     if cache is None:

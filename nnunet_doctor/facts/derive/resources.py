@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunet_doctor.facts.base import Unknown
-from nnunet_doctor.facts.derive.rules import is_in, or_none, rule
+from nnunet_doctor.facts.derive.rules import first_unknown, is_in, or_none, rule
 from nnunet_doctor.facts.derive.workers import (
     DEFAULT_WORKERS,
     batch_gib,
@@ -263,9 +263,8 @@ def job_too_short(
     """A trainer with a name of its own may train for any number of epochs; --c is how trainings go on over jobs."""
     if hours is None or planned is False or continues is True:
         return None if hours is None else False
-    for needed in (hours, planned, trainer, continues):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(hours, planned, trainer, continues)) is not None:
+        return unknown
     named = re.search(r"_(\d+)epochs?(?:_|$)", str(trainer))
     epochs = int(named.group(1)) if named else 1000 if trainer == "nnUNetTrainer" else 0
     return isinstance(hours, float) and hours * 3600 < epochs * FASTEST_EPOCH_SECONDS

@@ -72,7 +72,7 @@ def derive(facts: Facts, names: Collection[str] | None = None) -> Facts:
 
 def _apply(rule: Registered, values: list[Observed]) -> Observed:
     """Apply a rule; facts that nobody foresaw, as a file may hold them, make the result unknown and end nothing."""
-    unknown = next((value for value in values if isinstance(value, Unknown)), None)
+    unknown = first_unknown(*values)
     if unknown is not None and not rule.tolerant:
         return unknown
     try:
@@ -129,6 +129,11 @@ def whole(text: str, least: float) -> int | None:
     except ValueError:
         return None
     return number if number >= least else None
+
+
+def first_unknown(*values: object) -> Unknown | None:
+    """Return the first unknown of some values; None when all are known."""
+    return next((value for value in values if isinstance(value, Unknown)), None)
 
 
 def or_none(value: T | Unknown) -> T | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import capability, capability_of, is_in, or_none, public, rule
+from nnunet_doctor.facts.derive.rules import capability, capability_of, first_unknown, is_in, or_none, public, rule
 from nnunet_doctor.facts.tables import is_newer_than_known, newest, newest_cuda, row_for, table
 
 
@@ -66,9 +66,8 @@ def driver_fits(
     """Images of NVIDIA bring a newer libcuda for older drivers; the driver's library then names its CUDA release."""
     if driver is None or minimum is None:
         return None
-    for needed in (driver, minimum):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(driver, minimum)) is not None:
+        return unknown
     if isinstance(driver_cuda, str) and isinstance(cuda, str) and capability(driver_cuda) >= capability(cuda):
         return True
     return is_in(str(driver), f">={minimum}")
@@ -91,9 +90,8 @@ def gpus_without_kernels(
     seen: Sequence[str] | Unknown,
 ) -> tuple[str, ...] | None | Unknown:
     """Apply torch's rule: code for X.Y runs on X.Z with Z >= Y, PTX on everything newer (torch.cuda._check_cubins)."""
-    for needed in (version, cuda, system):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(version, cuda, system)) is not None:
+        return unknown
     if isinstance(seen, Unknown):
         return seen
     if cuda is None or not seen:
@@ -177,9 +175,8 @@ def wanted_index(
     arch: str | Unknown,
 ) -> str | None | Unknown:
     """Take the first index with builds for everything that is known; what is not known rules nothing out."""
-    for needed in (driver, system, wsl, requirement):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(driver, system, wsl, requirement)) is not None:
+        return unknown
     if isinstance(capabilities, Unknown):
         return capabilities
     if system == "macos":
@@ -296,9 +293,8 @@ def _has_problem(
     """Say whether a row of the table of problems is true of this torch; what no row asks may be unknown."""
     if version is None:
         return False
-    for needed in (version, build):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(version, build)) is not None:
+        return unknown
     doubt: Unknown | None = None
     for row in table("torch_problems")["problem"]:
         if row["is"] != problem or row["build"] != build or is_in(str(version), row["torch"]) is not True:
@@ -361,9 +357,8 @@ def triton_wanted(
     """Believe the metadata of torch; where they say nothing, the row of its own release tells what belongs to it."""
     if isinstance(required, str):
         return _release_of(required)
-    for needed in (torch, build, python, system, arch):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(torch, build, python, system, arch)) is not None:
+        return unknown
     if torch is None or build != "cuda" or system not in ("linux", "windows"):
         return None
     row = row_for("torch", str(torch))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import capability, is_in, release_row, rule
+from nnunet_doctor.facts.derive.rules import capability, first_unknown, is_in, release_row, rule
 from nnunet_doctor.facts.tables import row_for
 
 
@@ -114,9 +114,8 @@ def _falls_to_default(request: str | Unknown, device: str | Unknown, planned: bo
     """Say whether a training is planned that names no device, and whose device is not the default."""
     if planned is False or (isinstance(request, str) and request != "auto"):
         return False
-    for needed in (planned, request):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(planned, request)) is not None:
+        return unknown
     return device if isinstance(device, Unknown) else device != "cuda"
 
 
@@ -233,9 +232,8 @@ def compiles_late(
         return False
     if variable is None or release is None or (isinstance(variable, str) and not _is_true(variable)):
         return False
-    for needed in (variable, release):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(variable, release)) is not None:
+        return unknown
     if isinstance(compiles, Unknown):
         return compiles
     return not compiles and release_row(str(release))["compile"] == "cuda-not-windows"

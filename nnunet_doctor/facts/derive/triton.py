@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import capability, capability_of, is_in, rule, whole
+from nnunet_doctor.facts.derive.rules import capability, capability_of, first_unknown, is_in, rule, whole
 from nnunet_doctor.facts.derive.training import compiles as compiles_by_nnunet
 from nnunet_doctor.facts.tables import is_newer_than_known, row_for
 
@@ -282,7 +282,6 @@ def cache_breaks_commands(compiles: bool | Unknown, device: str | Unknown, cache
     clean = isinstance(cache, str) and not any(mark in cache for mark in " '\"")
     if clean or compiles is False or (isinstance(device, str) and device != "cpu"):
         return False
-    for needed in (compiles, device, cache):
-        if isinstance(needed, Unknown):
-            return needed
+    if (unknown := first_unknown(compiles, device, cache)) is not None:
+        return unknown
     return True

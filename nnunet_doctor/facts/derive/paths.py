@@ -47,7 +47,7 @@ def unset(*values: str | None) -> tuple[Detail, ...]:
 def missing(*known: Any) -> tuple[Detail, ...] | Unknown:
     """What nnU-Net writes to, it makes itself; only where the folder above is missing too is the path doubtful."""
     values, kinds, (raw_matters, *parents) = known[:3], known[3:6], known[6:]
-    unknown = next((item for item in (*values, *kinds) if isinstance(item, Unknown)), None)
+    unknown = first_unknown(*values, *kinds)
     if unknown is not None:
         return unknown
     found = _of_kind("missing", (*values, *kinds))

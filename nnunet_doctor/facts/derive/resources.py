@@ -103,7 +103,7 @@ def over_commit(free: float | None | Unknown, needed: float | Unknown, over_memo
     """Where memory itself is short, that is what is to be said."""
     if free is None or over_memory is True:
         return None if free is None else False
-    unknown = next((item for item in (free, needed, over_memory) if isinstance(item, Unknown)), None)
+    unknown = first_unknown(free, needed, over_memory)
     return unknown or (isinstance(free, float) and isinstance(needed, float) and needed > free)
 
 

@@ -264,7 +264,7 @@ def _bad_caches(*caches: _Cache) -> tuple[Detail, ...] | Unknown:
     for needed, variable, folder, good in caches:
         if needed is False or good is True or good is None:
             continue
-        unknown = next((item for item in (needed, good, folder) if isinstance(item, Unknown)), None)
+        unknown = first_unknown(needed, good, folder)
         if unknown is None:
             bad.append(Detail(variable, str(folder)))
         else:

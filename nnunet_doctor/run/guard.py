@@ -91,7 +91,7 @@ def _shortages(usage: Usage) -> Iterator[Warned]:
     if usage.video_memory_left is not None and usage.video_memory_left < VIDEO_MEMORY_LEFT:
         yield Warned("run_video_memory_low", "gpu-memory-full", {"percent": round(100 * usage.video_memory_left, 1)})
     if usage.gpu_hot:
-        yield Warned("run_gpu_hot", "gpu-throttled", {})
+        yield Warned("run_gpu_hot", "gpu-held-back", {})
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nnunet_doctor import catalogue
 from nnunet_doctor.probes.running import Usage
 from nnunet_doctor.run.guard import LEAST_STALL_SECONDS, Guard
 
@@ -89,3 +90,13 @@ def test_a_machine_with_room_is_silent() -> None:
     )
 
     assert looks(Guard(0.0), (0.0, usage), (15.0, usage)) == []
+
+
+def test_the_check_behind_a_warning_can_be_explained() -> None:
+    """Every id that a warning names is one of the catalogue, so that `explain` has an answer."""
+    everything = Usage(cpu_seconds=5.0, memory_left=0.0, disk_free_gib=0.0, video_memory_left=0.0, gpu_hot=True)
+    guard = Guard(0.0)
+    said = {item.check for now in (0.0, 3600.0) for item in guard.look(everything, now)}
+
+    assert len(said) == 5
+    assert said <= {item.id for item in catalogue.listed()}

@@ -1,4 +1,4 @@
-"""Writes the manual page anew: ``python .docs/manual.py``."""
+"""Writes the manual page anew, in both languages: ``python .docs/manual.py``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 
 from nnunet_doctor import cli, manual
 
+PAGES = {"en": "nnunet-doctor.1", "zh": "nnunet-doctor.zh.1"}
+
 if __name__ == "__main__":
-    page = manual.page(cli._parser())
-    Path(__file__).with_name("nnunet-doctor.1").write_text(page, encoding="utf-8", newline="\n")
+    for language, name in PAGES.items():
+        page = manual.page(cli._parser(), language)
+        Path(__file__).with_name(name).write_text(page, encoding="utf-8", newline="\n")

@@ -1,15 +1,18 @@
 """Makes the pages of the site that the repository already holds in another form: README, check files, options.
 
-MkDocs calls ``on_files``. A page of a check says, word for word, what ``nnunet-doctor explain`` prints.
+MkDocs calls the functions ``on_...``. A page of a check says, word for word, what ``nnunet-doctor explain`` prints.
+Pages written by hand lie in ``pages``, those in Chinese in ``pages/zh``; the English ones of the same name are their
+counterparts, and README.md and checks/README.md are those of ``zh/index.md`` and ``zh/format.md``.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import Path
 from typing import Any
 
-from nnunet_doctor import catalogue, cli
+from nnunet_doctor import catalogue, cli, manual
 from nnunet_doctor.check import AREAS, Check
 from nnunet_doctor.explanation import Part, explanation
 
@@ -19,9 +22,23 @@ HEADS = {
     "en": ("Checks", "check", "severity", "problem", "Each page says what `nnunet-doctor explain ID` says."),
     "zh": ("检查项", "检查", "级别", "问题", "每一页的内容与 `nnunet-doctor explain ID --lang zh` 的输出相同。"),
 }
-MOVED = {".docs/pages/": "", "checks/README.md": "format.md", "CHANGELOG.md": "changes.md", ".github/": ""}
-"""Where a link of the README leads on the site."""
+AREAS_IN_CHINESE = {
+    "os": "操作系统",
+    "python": "Python",
+    "triton": "Triton",
+    "device": "显卡",
+    "wsl2": "WSL2",
+    "nnunet": "nnU-Net",
+    "paths": "文件夹",
+    "resources": "内存、处理器和磁盘",
+    "dataset": "数据集",
+    "training": "训练",
+}
+PAGES = ".docs/pages/"
+ELSEWHERE = {"README.md": "index.md", "checks/README.md": "format.md", "CHANGELOG.md": "changes.md"}
+"""Files of the repository that are pages of the site."""
 
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 _GITHUB = re.compile(r"^([\w.-]+/[\w.-]+)#(\d+)$")
 
 
@@ -31,32 +48,70 @@ def on_files(files: Any, config: Any) -> Any:
 
     for path, text in pages().items():
         files.append(File.generated(config, path, content=text))
-    files.append(File.generated(config, "report.svg", abs_src_path=str(ROOT / ".github" / "report.svg")))
     return files
+
+
+def on_nav(nav: Any, config: Any, files: Any) -> Any:  # noqa: ARG001 - MkDocs gives all of them
+    """Put each check under the list of its language, so that its page shows the way to the others in that language."""
+    for language in OTHER:
+        section = files.get_file_from_path(f"{language}/checks.md").page.parent
+        for file in files.documentation_pages():
+            if file.src_uri.startswith(f"{language}/") and file.page.parent is None:
+                file.page.parent = section
+    return nav
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Turn links that lead in the repository into those that lead on the site."""
+    return moved(markdown, page.file.src_uri)
+
+
+def on_page_context(context: Any, page: Any, config: Any, **_: Any) -> Any:
+    """Let the theme speak the language of the page, and lead to the first page in that language."""
+    chinese = page.file.src_uri.startswith("zh/")
+    config.theme["language"] = "zh" if chinese else "en"
+    config.extra["homepage"] = "zh/index.html" if chinese else "index.html"
+    return context
 
 
 def pages() -> dict[str, str]:
     """Return all pages that are made, as Markdown by path."""
     checks = catalogue.load(with_examples=True)
-    found = {
-        "index.md": _moved((ROOT / "README.md").read_text(encoding="utf-8")),
-        "format.md": (ROOT / "checks" / "README.md").read_text(encoding="utf-8"),
-        "changes.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
-        "options.md": options(),
-    }
+    found = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in ELSEWHERE.items()}
+    found["format.md"] = _below_title(found["format.md"], "[中文](../.docs/pages/zh/format.md)")
+    found["changes.md"] = _below_title(found["changes.md"], "更新日志只有英文版。[中文首页](.docs/pages/zh/index.md)")
+    found |= {"options.md": options("en"), "zh/options.md": options("zh")}
     for language in OTHER:
-        found[f"{language}/index.md"] = index(checks, language)
+        found[f"{language}/checks.md"] = index(checks, language)
         found |= {f"{language}/{check.id}.md": page(check, language) for check in checks}
     return found
+
+
+def moved(text: str, path: str) -> str:
+    """Return the text of a page with its links as they lead on the site.
+
+    Args:
+        text: Markdown; its links lead in the repository, from where the page lies there.
+        path: Where the page lies on the site.
+    """
+    source = {page: file for file, page in ELSEWHERE.items()}.get(path, PAGES + path)
+
+    def link(match: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), match[0]))
+        page = ELSEWHERE.get(target, target.removeprefix(PAGES))
+        return posixpath.relpath(page, posixpath.dirname(path) or ".")
+
+    return _LINK.sub(link, text)
 
 
 def index(checks: tuple[Check, ...], language: str) -> str:
     """Return the list of all checks of a language, by area."""
     title, check_word, severity, problem, note = HEADS[language]
     other, name = OTHER[language]
-    lines = [f"# {title}", "", f"[{name}](../{other}/index.md)", "", note]
+    lines = [f"# {title}", "", f"[{name}](../{other}/checks.md)", "", note]
     for area in AREAS:
-        lines += ["", f"## {area}", "", f"| {check_word} | {severity} | {problem} |", "| --- | --- | --- |"]
+        heading = area if language == "en" else f"{AREAS_IN_CHINESE[area]}（{area}）"
+        lines += ["", f"## {heading}", "", f"| {check_word} | {severity} | {problem} |", "| --- | --- | --- |"]
         lines += [
             f"| [{check.id}]({check.id}.md) | {check.severity} | {_plain(_without_facts(check.text[language].title))} |"
             for check in checks
@@ -79,7 +134,7 @@ def _block(part: Part) -> str:
     if part.kind == "command":
         return f"```text\n{part.text}\n```"
     if part.kind == "fact":
-        name, _, doc = part.text.partition(": ")
+        name, doc = re.split(": |：", part.text, maxsplit=1)
         return f"- `{name}`: {_plain(doc)}"
     if part.kind == "reference":
         return ", ".join(_linked(word) for word in part.text.split(", "))
@@ -96,24 +151,21 @@ def _linked(word: str) -> str:
     return " ".join([*map(_plain, before), shown])
 
 
-def options() -> str:
+def options(language: str) -> str:
     """Return the help of every command, as it is printed in 80 columns."""
-    import argparse
     import os
 
     os.environ["COLUMNS"] = "80"
-    lines = ["# Options", ""]
-    for action in cli._parser()._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for name, parser in action.choices.items():
-                lines += [f"## {name}", "", "```text", parser.format_help().rstrip(), "```", ""]
-    return "\n".join(lines)
+    head = {"en": ("# Options", "[中文](zh/options.md)"), "zh": ("# 选项", "[English](../options.md)")}
+    lines = [*head[language]]
+    for command in manual._commands(cli._parser()):
+        name = command.prog.removeprefix("nnunet-doctor ")
+        lines += [f"## {name}", f"```text\n{cli.help_of(command, language).rstrip()}\n```"]
+    return "\n\n".join(lines) + "\n"
 
 
-def _moved(text: str) -> str:
-    for old, new in MOVED.items():
-        text = text.replace(f"]({old}", f"]({new}")
-    return text
+def _below_title(text: str, line: str) -> str:
+    return text.replace("\n", f"\n\n{line}\n", 1)
 
 
 def _without_facts(title: str) -> str:

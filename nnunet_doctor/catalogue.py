@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunet_doctor import packs
-from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, Text, read_check
+from nnunet_doctor.check import AREAS, LANGUAGES, Body, Check, CheckError, Text, read_check
 from nnunet_doctor.words import say
 
 
@@ -36,6 +36,10 @@ def built_in_folder() -> Path:
 
 def load(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[Check, ...]:
     """Read all checks, in the order of areas and ids.
+
+    Args:
+        folders: More folders of areas.
+        with_examples: Whether to read all of the built-in ones at once; see :func:`read_check`.
 
     Raises:
         CheckError: A file is not a check, an id occurs twice, or ``explains`` names no check.
@@ -136,7 +140,7 @@ def unreadable(pack: str, problem: str) -> Check:
         for language in LANGUAGES
     }
     id = "pack-" + re.sub(r"[^a-z0-9]+", "-", pack.lower()).strip("-")
-    return Check(id, "nnunet", "error", text, origin=f"pack {pack}", unreadable=problem)
+    return Check(id, "nnunet", "error", lambda: Body(text), origin=f"pack {pack}", unreadable=problem)
 
 
 def is_unreadable(item: Listed) -> bool:

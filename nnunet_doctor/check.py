@@ -6,12 +6,14 @@ The format is described in ``checks/README.md``. A check is data: nothing in it 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import tomli
 
+from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
 from nnunet_doctor.waivers import Waiver
@@ -24,6 +26,9 @@ SEVERITIES = ("error", "warning", "info")
 LANGUAGES = ("en", "zh")
 EXPECTATIONS = ("fires", "silent", "unknown")
 LOG_EXPECTATIONS = ("cause", "consequence", "nothing")
+
+NOT_GIVEN = Unknown("the example does not give it")
+"""What every fact is that an example does not mention."""
 
 INSTALLING = (
     "python.installs_with",
@@ -51,14 +56,13 @@ _KEYS: dict[str, tuple[str, ...]] = {
         "references",
         "explains",
         "covers",
-        "false_alarms",
         "text",
         "fix",
         "log",
         "example",
     ),
     "[text]": LANGUAGES,
-    "[text.*]": ("title", "why"),
+    "[text.*]": ("title", "why", "false_alarms"),
     "[[fix]]": ("when", *LANGUAGES, "launch", "command"),
     "[[fix]] launch": ("env", "args"),
     "[log]": ("cause", "consequence", "within"),
@@ -66,7 +70,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
 }
 
 
-class CheckError(ValueError):
+class CheckError(UserError):
     """A file that is not a check.
 
     Attributes:
@@ -82,10 +86,11 @@ class CheckError(ValueError):
 
 
 class Text(NamedTuple):
-    """Title and reason in one language."""
+    """What a check says in one language: title, reason, and when it may fire wrongly, if that can be."""
 
     title: str
     why: str
+    false_alarms: str = ""
 
 
 class Fix(NamedTuple):
@@ -132,6 +137,29 @@ class LogExample(NamedTuple):
     log: str
 
 
+class Body(NamedTuple):
+    """What the tables of a check file hold; nothing of it decides whether the check fires.
+
+    Attributes:
+        text: Title and reason by language.
+        fixes: The ways out, least effort first.
+        log_cause: Regular expressions of log lines that this problem causes.
+        log_consequence: Regular expressions of log lines that follow from it, or, in a check without a cause, of
+            lines that only say that something went wrong elsewhere.
+        log_within: Regular expressions; unless empty, a line counts only in a traceback that one of them is found in.
+        examples: What the check must say of facts.
+        log_examples: What it must say of lines of a log.
+    """
+
+    text: Mapping[str, Text]
+    fixes: tuple[Fix, ...] = ()
+    log_cause: tuple[str, ...] = ()
+    log_consequence: tuple[str, ...] = ()
+    log_within: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    log_examples: tuple[LogExample, ...] = ()
+
+
 class Check(NamedTuple):
     """One known problem.
 
@@ -140,14 +168,10 @@ class Check(NamedTuple):
         area: Folder of its file.
         severity: error, warning or info.
         when: Condition over facts; None when ``subjects`` alone decides, or when only a log shows the problem.
+        body: Returns what the tables of its file hold, which is read when it is first asked for.
         subjects: Fact that lists the files, cases or folders concerned; None for none.
-        text: Title and reason by language.
         explains: Checks whose findings this one is the cause of.
         covers: Failure modes of ``report/failures.toml`` that this check finds, before a run or in its log.
-        log_cause: Regular expressions of log lines that this problem causes.
-        log_consequence: Regular expressions of log lines that follow from it, or, in a check without a cause, of
-            lines that only say that something went wrong elsewhere.
-        log_within: Regular expressions; unless empty, a line counts only in a traceback that one of them is found in.
         origin: "built in", or the folder or package that it comes from.
         unreadable: For what stands in the place of a pack whose checks cannot be read: the reason, in one sentence.
         waivers: What the user's configuration says of living with the problem; no part of the file.
@@ -156,22 +180,50 @@ class Check(NamedTuple):
     id: str
     area: str
     severity: str
-    text: Mapping[str, Text]
+    body: Callable[[], Body]
     when: When | None = None
     subjects: str | None = None
     references: tuple[str, ...] = ()
     explains: tuple[str, ...] = ()
     covers: tuple[str, ...] = ()
-    false_alarms: str | None = None
-    fixes: tuple[Fix, ...] = ()
-    log_cause: tuple[str, ...] = ()
-    log_consequence: tuple[str, ...] = ()
-    log_within: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
-    log_examples: tuple[LogExample, ...] = ()
     origin: str = "built in"
     unreadable: str | None = None
     waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def text(self) -> Mapping[str, Text]:
+        """Title and reason by language."""
+        return self.body().text
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """The ways out, least effort first."""
+        return self.body().fixes
+
+    @property
+    def log_cause(self) -> tuple[str, ...]:
+        """Regular expressions of log lines that it causes."""
+        return self.body().log_cause
+
+    @property
+    def log_consequence(self) -> tuple[str, ...]:
+        """Regular expressions of log lines that follow from it."""
+        return self.body().log_consequence
+
+    @property
+    def log_within(self) -> tuple[str, ...]:
+        """Regular expressions, one of which is found in a traceback whose lines count."""
+        return self.body().log_within
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """What it must say of facts."""
+        return self.body().examples
+
+    @property
+    def log_examples(self) -> tuple[LogExample, ...]:
+        """What it must say of lines of a log."""
+        return self.body().log_examples
 
     @property
     def is_decided_by_facts(self) -> bool:
@@ -195,30 +247,36 @@ class Check(NamedTuple):
         return frozenset(names.union(*map(placeholders, words)))
 
 
-def fill(template: str, facts: Facts) -> str:
-    """Put facts into the ``{area.noun}`` of a text; ``{python}`` is the examined interpreter."""
+def fill(template: str, facts: Facts, said: Callable[[str], str] = str) -> str:
+    """Put facts into the ``{area.noun}`` of a text; ``{python}`` is the examined interpreter.
+
+    Args:
+        template: The text.
+        facts: What is known.
+        said: Turns a sentence that a fact holds, such as an error, into the language of the text.
+    """
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
-        return _words(facts["python.executable" if name == "python" else name])
+        return _words(facts["python.executable" if name == "python" else name], said)
 
     return _PLACEHOLDER.sub(value, template)
 
 
-def _words(value: Observed) -> str:
+def _words(value: Observed, said: Callable[[str], str]) -> str:
     if isinstance(value, Unknown):
         return "?"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ", ".join(_item(item) for item in value) if value else "-"
-    return "-" if value is None else str(value)
+        return ", ".join(_item(item, said) for item in value) if value else "-"
+    return "-" if value is None else said(str(value))
 
 
-def _item(item: object) -> str:
+def _item(item: object, said: Callable[[str], str]) -> str:
     if isinstance(item, Detail):
-        return f"{item.subject} ({item.message})" if item.message else item.subject
-    return str(item)
+        return f"{item.subject} ({said(item.message)})" if item.message else item.subject
+    return said(str(item))
 
 
 def placeholders(template: str) -> tuple[str, ...]:
@@ -239,24 +297,25 @@ def read_check(
         text: Content of the file.
         file: How the file is called in messages.
         origin: "built in", or where the pack comes from.
-        with_examples: Whether to read the examples and patterns too; a report needs none, and they are most of a file.
+        with_examples: Whether to read and validate all of it at once. Otherwise its plain keys are read, which decide
+            whether it fires; its tables, which come after them, once they are asked for; and its examples, which
+            come last, never. That is for built-in checks, which the test-suite reads as a whole.
 
     Raises:
         CheckError: The file is not a check; the message names file and line and, for a misspelt word, the nearest one.
+            Of what is read later, the check raises it.
     """
-    try:
-        document = tomli.loads(text if with_examples else _without_examples(text))
-    except tomli.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise CheckError(file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
-    except RecursionError:
-        raise CheckError(file, None, "this is not a check: it is nested too deeply") from None
-    return _Reader(file, text).check(id, area, document, origin, with_examples=with_examples)
-
-
-def _without_examples(text: str) -> str:
-    """Cut the examples off, which come last; they are most of a file, and of the time to read it."""
-    return text.partition("\n[[example]]")[0]
+    if not with_examples:
+        text = text.partition("\n[[example]]")[0]
+        keys = text.partition("\n[")[0]
+        reader = _Reader(file, text)
+        return reader.check(id, area, reader.parsed(keys), origin, cache(lambda: reader.body(reader.parsed(text))))
+    reader = _Reader(file, text)
+    document = reader.parsed(text)
+    check = reader.check(id, area, document, origin, cache(lambda: reader.body(document)))
+    reader.is_complete(check)
+    reader.patterns_are_regular(check)
+    return check
 
 
 class _Reader:
@@ -264,6 +323,15 @@ class _Reader:
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self.content = file, text
+
+    def parsed(self, part: str) -> dict[str, Any]:
+        try:
+            return tomli.loads(part)
+        except tomli.TOMLDecodeError as error:
+            line = re.search(r"at line (\d+)", str(error))
+            raise CheckError(self.file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
+        except RecursionError:
+            raise CheckError(self.file, None, "this is not a check: it is nested too deeply") from None
 
     def fail(self, sentence: str, *path: str, nth: int = 0) -> CheckError:
         return CheckError(self.file, self.line_of(*path, nth=nth), sentence)
@@ -289,7 +357,7 @@ class _Reader:
         of_key = [number for number in headers if key and not tables and header.match(lines[number])]
         return of_key[0] + 1 if of_key else first + 1 if tables else None
 
-    def check(self, id: str, area: str, document: dict[str, Any], origin: str, *, with_examples: bool) -> Check:
+    def check(self, id: str, area: str, document: dict[str, Any], origin: str, body: Callable[[], Body]) -> Check:
         if not _ID.fullmatch(id):
             raise self.fail(f"the file name {id!r} is not an id: lower-case words joined by '-'")
         if area not in AREAS:
@@ -304,43 +372,40 @@ class _Reader:
             raise self.fail(
                 f"'subjects' names a fact that lists subjects, not {subjects!r}{nearest(subjects, lists)}", "subjects"
             )
-        log = self.table(document, "log")
-        self.known_keys(log, "[log]", "log")
-        examples = self.tables(document, "example")
-        read = [self.example(item, nth) for nth, item in enumerate(examples) if with_examples]
-        check = Check(
+        return Check(
             id=id,
             area=area,
             severity=severity,
-            text=self.texts(document),
+            body=body,
             when=self.condition(document, "when"),
             subjects=subjects,
             references=self.texts_list(document, "references"),
             explains=self.texts_list(document, "explains"),
             covers=self.ids(document, "covers"),
-            false_alarms=self.text(document, "false_alarms") or None,
+            origin=origin,
+        )
+
+    def body(self, document: dict[str, Any]) -> Body:
+        log = self.table(document, "log")
+        self.known_keys(log, "[log]", "log")
+        examples = [self.example(item, nth) for nth, item in enumerate(self.tables(document, "example"))]
+        return Body(
+            text=self.texts(document),
             fixes=tuple(self.fix(fix, nth) for nth, fix in enumerate(self.tables(document, "fix"))),
             log_cause=self.texts_list(log, "cause", "log"),
             log_consequence=self.texts_list(log, "consequence", "log"),
             log_within=self.texts_list(log, "within", "log"),
-            examples=tuple(item for item in read if isinstance(item, Example)),
-            log_examples=tuple(item for item in read if isinstance(item, LogExample)),
-            origin=origin,
+            examples=tuple(item for item in examples if isinstance(item, Example)),
+            log_examples=tuple(item for item in examples if isinstance(item, LogExample)),
         )
-        if with_examples:
-            self.is_complete(check, examples)
-            self.patterns_are_regular(check)
-        return check
 
-    def is_complete(self, check: Check, examples: Sequence[dict[str, Any]]) -> None:
+    def is_complete(self, check: Check) -> None:
         if not check.is_decided_by_facts and not check.log_cause and not check.log_consequence:
             raise self.fail("a check needs 'when' or 'subjects', or a [log] when only a log shows the problem")
         wanted = {"fires", "silent"} if check.is_decided_by_facts else set()
-        lacking = wanted - {example.get("expect") for example in examples}
+        lacking = wanted - {example.expect for example in check.examples}
         if lacking:
-            raise self.fail(
-                f"an [[example]] is missing that expects {' and one that expects '.join(map(repr, sorted(lacking)))}"
-            )
+            raise self.fail(f"no [[example]] expects {', '.join(map(repr, sorted(lacking)))}")
 
     def texts(self, document: dict[str, Any]) -> dict[str, Text]:
         texts = self.table(document, "text")
@@ -353,9 +418,15 @@ class _Reader:
             where = f"text.{language}"
             self.known_keys(part, "[text.*]", where)
             title, why = (self.text(part, key, where, required=True) for key in ("title", "why"))
-            for key, words in (("title", title), ("why", why)):
+            found[language] = Text(title, why, self.text(part, "false_alarms", where))
+            for key, words in found[language]._asdict().items():
                 self.mentions_facts(words, where, key)
-            found[language] = Text(title, why)
+        lacking = [language for language in LANGUAGES if not found[language].false_alarms]
+        if len(lacking) == 1:
+            where = f"text.{lacking[0]}"
+            raise self.fail(
+                f"'false_alarms' is missing in [{where}]: write it in both languages or in none", where, "false_alarms"
+            )
         return found
 
     def fix(self, fix: dict[str, Any], nth: int) -> Fix:
@@ -397,7 +468,7 @@ class _Reader:
             return LogExample(name or log.splitlines()[-1], expect, log)
         from nnunet_doctor.facts.exchange import FactError, from_plain
 
-        values: dict[str, Observed] = {name: Unknown("the example does not give it") for name in CATALOGUE}
+        values: dict[str, Observed] = dict.fromkeys(CATALOGUE, NOT_GIVEN)
         for area, nouns in self.table(example, "facts").items():
             if not isinstance(nouns, Mapping):
                 raise self.fail(f"facts are written as area.noun = value, not {area!r}", "example", "facts", nth=nth)
@@ -447,9 +518,8 @@ class _Reader:
         if not isinstance(value, str):
             raise self.fail(f"{key!r} is a text", *filter(None, (where, key)), nth=nth)
         if required and not value.strip():
-            raise self.fail(
-                f"{key!r} is missing" + (f" in [{where}]" if where else ""), *filter(None, (where, key)), nth=nth
-            )
+            lacking = f"{key!r} is missing in [{where}]" if where else f"{key!r} is missing"
+            raise self.fail(lacking, *filter(None, (where, key)), nth=nth)
         return value.strip()
 
     def texts_list(self, table: Mapping[str, Any], key: str, where: str = "", nth: int = 0) -> tuple[str, ...]:

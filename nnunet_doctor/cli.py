@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import contextlib
 import errno
 import gc
+import itertools
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -18,6 +21,7 @@ from nnunet_doctor.completion import SHELLS
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.options import make_configurable, settle
 from nnunet_doctor.request import DEVICES, Request
+from nnunet_doctor.words import phrase, translated
 
 if TYPE_CHECKING:
     from nnunet_doctor.check import Check
@@ -31,9 +35,13 @@ if TYPE_CHECKING:
     from nnunet_doctor.report.record import Report
     from nnunet_doctor.waivers import Waiver
 
+LANGUAGES = ("en", "zh")
 WRONG_USE = 2
 INTERRUPTED = 130
 
+TRAINER = "trainer class; default: nnUNetTrainer"
+PLANS = "plans; default: nnUNetPlans"
+NUM_GPUS = "number of GPUs; default: 1"
 EPILOG = """\
 exit codes of check: 0 nothing at or above --fail-on, 1 a problem, 2 wrong use,
 3 nothing found but a check of that level could not be decided, 130 interrupted.
@@ -91,42 +99,71 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         if "\n" in text:
             return super()._fill_text(text, width, indent)
-        import textwrap
+        return "\n".join(indent + line for line in self._split_lines(text, width))
 
-        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent)
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        """Break a text into lines; Chinese has no blanks to break at, and its letters take two columns."""
+        if text.isascii():
+            return super()._split_lines(text, width)
+        from nnunet_doctor.words.lines import breaks
+
+        places = [0, *breaks(text, width), len(text)]
+        return [text[start:end].rstrip() for start, end in itertools.pairwise(places)]
 
 
-CONFIGURATION = """\
+CONFIGURATION = (
+    """\
 A configuration is nnunet-doctor.toml, or [tool.nnunet-doctor] in
 pyproject.toml, in the working folder or above it. An option counts first, then
-its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:
-
+its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:""",
+    """\
   fail-on = "warning"
   ignore = ["wsl2", "nnunet-outdated"]
-  checks = ["ci/checks"]                  # relative to the file
-
-  [severity]
-  shm-too-small = "info"
-
+  checks = ["ci/checks"]                  # relative to the file""",
+    '  [severity]\n  shm-too-small = "info"',
+    """\
   [[waiver]]                              # listed as waived, and counts not
   id = "label-unexpected"
   dataset = "Dataset010_*"                # optional: name, id or folder
   subject = "labelsTr/colon_00*"          # optional: file, case or folder
   reason = "values are those of the atlas"
-  until = 2027-01-31                      # optional: last day"""
+  until = 2027-01-31                      # optional: last day""",
+)
+"""Paragraphs about the configuration, each translated on its own."""
+
+
+class _HelpAsked(Exception):  # noqa: N818 - nothing is wrong
+    """The help of a parser is asked for."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        super().__init__()
+        self.parser = parser
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, with the nearest word for a misspelt one."""
+    """Says what is wrong in one sentence, with the nearest word for a misspelt one; leaves help to its caller."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {_sentence(message)}; see '{self.prog} --help'")
 
+    def print_help(self, file: Any = None) -> NoReturn:  # noqa: ARG002 - the signature is argparse's
+        raise _HelpAsked(self)
+
+
+def help_of(parser: argparse.ArgumentParser, language: str) -> str:
+    """Return the help of a command, 80 columns wide at most."""
+    from nnunet_doctor.words.command import translate
+
+    translate(parser, language)
+    text = parser.format_help()
+    if language == "en":
+        return text
+    text = text.replace("usage: ", phrase(language, "help", "usage: "), 1)
+    return re.sub(r"^(\S.*):$", r"\1：", text, flags=re.MULTILINE)  # the heads of groups
+
 
 def _sentence(message: str) -> str:
     """Turn argparse's words into a sentence with a suggestion."""
-    import re
-
     found = re.fullmatch(
         r"argument (?P<where>.+?): invalid choice: '?(?P<word>.+?)'? \(choose from (?P<words>.+)\)", message
     )
@@ -151,17 +188,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     atexit.register(gc.freeze)
     # children are ended by exit handlers, which a plain SIGTERM would skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    words = sys.argv[1:] if argv is None else list(argv)
     code = 0
     try:
-        options = _parser().parse_args(argv)
-        settle(options, os.environ)
-        code = options.command(options)
+        try:
+            options = _parser().parse_args(words)
+            settle(options, os.environ)
+            code = options.command(options)
+        except _HelpAsked as asked:
+            sys.stdout.write(help_of(asked.parser, _spoken(words)))
         sys.stdout.flush()
     except UserError as error:
-        print(f"nnunet-doctor: {error}" if not str(error).startswith("nnunet-doctor") else error, file=sys.stderr)
+        _tell(str(error), _spoken(words))
         return WRONG_USE
     except KeyboardInterrupt:
-        print("nnunet-doctor: interrupted", file=sys.stderr)
+        _tell("interrupted", _spoken(words))
         return INTERRUPTED
     except BrokenPipeError:
         _forget_output()
@@ -169,9 +210,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
             raise
         _forget_output()
-        print(f"nnunet-doctor: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _tell(f"the output cannot be written: {error.strerror}", _spoken(words))
         return WRONG_USE
     return code
+
+
+def _tell(sentence: str, language: str) -> None:
+    """Tell what goes wrong, or aside, on standard error."""
+    said = translated(language, sentence)
+    print(said if said.startswith("nnunet-doctor") else f"nnunet-doctor: {said}", file=sys.stderr)
+
+
+def _spoken(words: Sequence[str]) -> str:
+    """Return the language of what is said before, or in place of, a command that has settled its options."""
+    given = [word.removeprefix("--lang=") for word in words if word.startswith("--lang=")]
+    given += [words[at + 1] for at, word in enumerate(words[:-1]) if word == "--lang"]
+    from nnunet_doctor.probes.platform import default_language
+
+    if not given and not os.environ.get("NNUNET_DOCTOR_LANG"):
+        from nnunet_doctor.config import load
+
+        with contextlib.suppress(UserError, OSError):
+            options = load(Path.cwd()).options
+            given += [str(options["lang"].value)] if "lang" in options else []
+    known = [word for word in given if word in LANGUAGES]
+    return known[-1] if known else default_language(os.environ)
 
 
 def _forget_output() -> None:
@@ -217,7 +280,7 @@ def _parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--markdown", action="store_true", help="print checks, and the failure modes that they cover, as Markdown"
     )
-    listing.add_argument("--format", choices=("text", "json"), default="text")
+    listing.add_argument("--format", choices=("text", "json"), default="text", help="form of what is said")
     _common(listing)
     explain = _add(commands, "explain", _explain, "all about one check")
     explain.add_argument("id", metavar="ID", help="id of a check, as a report or 'list' shows it")
@@ -226,15 +289,18 @@ def _parser() -> argparse.ArgumentParser:
     inner = checks.add_subparsers(metavar="COMMAND", required=True)
     test = _add(inner, "test", _checks_test, "validate check files and run their examples")
     test.add_argument("path", metavar="PATH", type=Path, help="a check file, an area folder, or a folder of areas")
+    _language_option(test)
     schema = _add(commands, "schema", _schema, "print the JSON Schema of a format")
     schema.add_argument(
         "name", metavar="NAME", choices=("report", "diagnosis", "facts"), help="report, diagnosis or facts"
     )
+    _language_option(schema)
     completion = _add(commands, "completion", _completion, "print a script that completes this command line")
     completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish or powershell")
+    _language_option(completion)
     configured = _add(commands, "config", _config, "show every option as it counts here, and where it comes from")
-    configured.epilog = f"{CONFIGURATION}\n\n{EXAMPLES['config']}"
-    configured.add_argument("--format", choices=("text", "json"), default="text")
+    configured.epilog = "\n\n".join((*CONFIGURATION, EXAMPLES["config"]))
+    configured.add_argument("--format", choices=("text", "json"), default="text", help="form of what is said")
     _common(configured)
     for command in commands.choices.values():
         make_configurable(command)
@@ -245,7 +311,7 @@ def _add(commands: Any, name: str, command: Any, text: str) -> argparse.Argument
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
-        description=text[0].upper() + text[1:] + ".",
+        description=text,
         epilog=EXAMPLES.get(name),
         formatter_class=_Help,
     )
@@ -260,7 +326,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def _language_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lang", choices=("en", "zh"), help="language of the report; default: that of the system")
+    parser.add_argument("--lang", choices=LANGUAGES, help="language of the report; default: that of the system")
 
 
 def _looking(parser: argparse.ArgumentParser) -> None:
@@ -305,9 +371,9 @@ def _training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-f", "--fold", metavar="FOLD", type=_fold, help="fold you mean to train: 0 to 4, or all")
     parser.add_argument("--device", choices=DEVICES, help="device you mean to train on; auto takes the best there is")
-    parser.add_argument("-tr", dest="trainer", metavar="TRAINER", help="trainer class; default: nnUNetTrainer")
-    parser.add_argument("-p", dest="plans", metavar="PLANS", help="plans; default: nnUNetPlans")
-    parser.add_argument("--num-gpus", metavar="N", type=_positive, help="number of GPUs; default: 1")
+    parser.add_argument("-tr", dest="trainer", metavar="TRAINER", help=TRAINER)
+    parser.add_argument("-p", dest="plans", metavar="PLANS", help=PLANS)
+    parser.add_argument("--num-gpus", metavar="N", type=_positive, help=NUM_GPUS)
 
 
 def _fold(text: str) -> str:
@@ -395,6 +461,7 @@ def _facts_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out names of users, hosts, folders, datasets and cases; checks find the same in it",
     )
+    _language_option(parser)
 
 
 def _diff_arguments(parser: argparse.ArgumentParser) -> None:
@@ -458,15 +525,15 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("dataset", metavar="DATASET", help="id (10) or name (Dataset010_Colon)")
     train.add_argument("configuration", metavar="CONFIGURATION", help="such as 2d or 3d_fullres")
     train.add_argument("fold", metavar="FOLD", type=_fold, help="0 to 4, or all")
-    train.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer")
-    train.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans")
-    train.add_argument("-pretrained_weights", dest="pretrained", metavar="FILE")
-    train.add_argument("-num_gpus", dest="num_gpus", metavar="N", type=_positive, default=1)
-    train.add_argument("-device", dest="device", choices=DEVICES[1:], default="auto")
+    train.add_argument("-tr", dest="trainer", metavar="TRAINER", default="nnUNetTrainer", help=TRAINER)
+    train.add_argument("-p", dest="plans", metavar="PLANS", default="nnUNetPlans", help=PLANS)
+    train.add_argument("-pretrained_weights", dest="pretrained", metavar="FILE", help="checkpoint to start from")
+    train.add_argument("-num_gpus", dest="num_gpus", metavar="N", type=_positive, default=1, help=NUM_GPUS)
+    train.add_argument("-device", dest="device", choices=DEVICES[1:], default="auto", help="default: the best there is")
     train.add_argument("--c", dest="continues", action="store_true", help="continue from the latest checkpoint")
     train.add_argument("--val", dest="validates", action="store_true", help="only repeat the final validation")
     for flag in PASSED_ON:
-        train.add_argument(flag, dest="flags", action="append_const", const=flag, default=[])
+        train.add_argument(flag, dest="flags", action="append_const", const=flag, default=[], help="handed on as it is")
     doctor = parser.add_argument_group("arguments of the doctor")
     doctor.add_argument("--dry-run", action="store_true", help="show everything, start nothing")
     doctor.add_argument("--deep", action="store_true", help="try out first what the training does on this machine")
@@ -503,7 +570,7 @@ def _demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folder", metavar="FOLDER", type=Path, help="working folder; default: nnunet-doctor-demo, here"
     )
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="default: the best there is")
     _looking(parser)
     _common(parser)
 
@@ -663,7 +730,7 @@ def _check(options: argparse.Namespace) -> int:
     except BrokenPipeError:  # what the reader took was enough for it, and the verdict stands
         _forget_output()
     if options.format == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
-        _add_to_summary(Path(os.environ["GITHUB_STEP_SUMMARY"]), told("markdown"))
+        _add_to_summary(Path(os.environ["GITHUB_STEP_SUMMARY"]), told("markdown"), language)
     if wait is not None and facts["dataset.survey_interrupted"] is True:
         return INTERRUPTED
     return report.exit_code(options.fail_on)
@@ -741,13 +808,13 @@ def _teller(
     return told
 
 
-def _add_to_summary(path: Path, text: str) -> None:
+def _add_to_summary(path: Path, text: str, language: str) -> None:
     """Put the report on the page of a GitHub workflow run, below what earlier steps have put there."""
     try:
         with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             file.write(text)
     except OSError as error:
-        print(f"nnunet-doctor: the step summary {path} cannot be written: {error.strerror}", file=sys.stderr)
+        _tell(f"the step summary {path} cannot be written: {error.strerror}", language)
 
 
 def _write(path: Path, content: str) -> None:
@@ -770,7 +837,7 @@ def _run(options: argparse.Namespace) -> int:
     from nnunet_doctor.run.session import Wishes, run
     from nnunet_doctor.when import nearest
 
-    checks, _ = _with_configuration(options, _load_checks(options), starts=True)
+    checks, expired = _with_configuration(options, _load_checks(options), starts=True)
     for id in options.force:
         ids = {check.id for check in checks}
         if id not in ids:
@@ -797,6 +864,7 @@ def _run(options: argparse.Namespace) -> int:
         estimates=options.estimate,
         retries=options.retries,
         trusts_packs=options.trust_packs,
+        expired=expired,
         manner=Manner(_language(options), options.plots, options.stall_timeout),
     )
     return run(_context(options, request), checks, wishes, sys.stdout)
@@ -1006,15 +1074,18 @@ def _checks_test(options: argparse.Namespace) -> int:
     from nnunet_doctor.report import listing
 
     packs.know_facts_beside(options.path)
-    return listing.test_checks(options.path, sys.stdout)
+    return listing.test_checks(options.path, _language(options), sys.stdout)
 
 
 def _completion(options: argparse.Namespace) -> int:
     from nnunet_doctor import catalogue, completion
     from nnunet_doctor.check import AREAS
+    from nnunet_doctor.words.command import translate
 
     ids = [item.id for item in catalogue.listed()]
-    print(completion.script(_parser(), options.shell, ids, AREAS), end="")
+    parser = _parser()
+    translate(parser, _language(options))
+    print(completion.script(parser, options.shell, ids, AREAS), end="")
     return 0
 
 

@@ -283,7 +283,7 @@ class _Reader:
         if key == "fold" and is_number:
             return str(value)
         if not fits.get(kind, isinstance(value, str)):
-            self.refuse(f"{key!r} is {_SHAPES[kind]}, not {value!r}", key)
+            self.refuse(f"option {key!r} is {_SHAPES[kind]}, not {value!r}", key)
         if any("\0" in item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)):
             self.refuse(f"{key!r} holds a character that no name has", key)
         if kind == "files":
@@ -389,9 +389,13 @@ def _from_text(option: str, name: str, text: str) -> Any:
 
 
 def not_read(environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """List variables that look like those of options and set none, each with the nearest one that there is."""
+    """List variables that look like those of options and set none, each with the nearest one that there is, if any."""
     names = sorted(name for name in environ if name.startswith(PREFIX) and name not in _BY_VARIABLE)
-    return [(name, _nearest(name, _BY_VARIABLE)) for name in names]
+    if not names:
+        return []
+    from nnunet_doctor.when import nearest_word
+
+    return [(name, nearest_word(name, _BY_VARIABLE)) for name in names]
 
 
 # --- checks --------------------------------------------------------------------------------------------------------

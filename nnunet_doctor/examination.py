@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunet_doctor import catalogue, waivers
-from nnunet_doctor.check import AREAS, Check, CheckError
+from nnunet_doctor.check import AREAS, Check
 from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts, Observed, Unknown
@@ -94,12 +94,11 @@ def _refuse_lost_dataset(facts: Facts, context: Context) -> None:
     folders = look(context, _KINDS) if any(facts[name] == Unknown(NOT_ASKED) for name in _KINDS) else facts
     if any(folders[name] != "folder" for name in _KINDS):
         return
-    present = facts["dataset.present"]
-    known = (
-        f"there are {', '.join(map(str, present[:20]))}" if isinstance(present, tuple) and present else "there is none"
-    )
-    wanted, raw = facts["dataset.requested"], facts["paths.raw"]
-    raise UserError(f"there is no dataset {wanted} in {raw} or nnU-Net's other two folders; {known}")
+    wanted, raw, present = (facts[name] for name in ("dataset.requested", "paths.raw", "dataset.present"))
+    if not isinstance(present, tuple) or not present:
+        raise UserError(f"there is no dataset {wanted} in {raw} or nnU-Net's other two folders; there is none at all")
+    known = ", ".join(map(str, present[:20]))
+    raise UserError(f"there is no dataset {wanted} in {raw} or nnU-Net's other two folders; there are {known}")
 
 
 def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
@@ -208,7 +207,7 @@ def load_checks(folders: Sequence[str], *, with_examples: bool = False) -> tuple
     Raises:
         UserError: A folder does not exist, or a file in it is not a check.
     """
-    with _refusing_checks():
+    with _refusing_folders():
         return catalogue.load(_existing(folders), with_examples=with_examples)
 
 
@@ -220,7 +219,7 @@ def choose_checks(
     Raises:
         UserError: A word is neither an id nor an area, a folder does not exist, or a file in it is not a check.
     """
-    with _refusing_checks():
+    with _refusing_folders():
         if not select and not ignore:
             return catalogue.load(_existing(folders)), ()
         listed = catalogue.listed(_existing(folders))
@@ -254,11 +253,9 @@ def _existing(folders: Sequence[str]) -> list[Path]:
 
 
 @contextmanager
-def _refusing_checks() -> Iterator[None]:
-    """What is wrong with check files becomes one sentence for the user."""
+def _refusing_folders() -> Iterator[None]:
+    """A folder that cannot be read becomes one sentence for the user."""
     try:
         yield
-    except CheckError as error:
-        raise UserError(str(error)) from None
     except OSError as error:
         raise UserError(f"--checks {error.filename} cannot be read: {error.strerror}") from None

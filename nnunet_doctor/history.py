@@ -134,10 +134,12 @@ def last_finished(folder: Path) -> Start:
     """
     starts = starts_below(folder)
     well = [start for start in starts if start.ended_well]
+    if not starts:
+        raise UserError(f"no training below {folder} was started by 'nnunet-doctor run' and finished")
     if not well:
         raise UserError(
-            f"no training below {folder} was started by 'nnunet-doctor run' and finished"
-            + (f"; {len(starts)} ended otherwise, or have not ended" if starts else "")
+            f"no training below {folder} was started by 'nnunet-doctor run' and finished; "
+            f"{len(starts)} ended otherwise, or have not ended"
         )
     return well[-1]
 

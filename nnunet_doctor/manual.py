@@ -1,6 +1,6 @@
 """The manual page of the command, as groff reads it, from the parser that reads the command line.
 
-It is written anew with ``python .docs/manual.py``; a test fails when that is due.
+It is written anew, in both languages, with ``python .docs/manual.py``; a test fails when that is due.
 """
 
 from __future__ import annotations
@@ -10,33 +10,45 @@ import re
 from collections.abc import Iterator
 
 from nnunet_doctor import __version__
+from nnunet_doctor.words import say
+from nnunet_doctor.words.command import as_sentence, translate
+from nnunet_doctor.words.lines import may_break
 
 SECTION = 1
 
 
-def page(parser: argparse.ArgumentParser) -> str:
+def page(parser: argparse.ArgumentParser, language: str) -> str:
     """Return the manual page of a parser with its commands; argparse's own layout, which changes, is not used."""
+    translate(parser, language)
     name = parser.prog
+    description = parser.description or ""
     lines = [
-        f'.TH "{name.upper()}" "{SECTION}" "" "{name} {__version__}" "User Commands"',
-        ".SH NAME",
-        f"{_text(name)} \\- {_text(_without_stop(parser.description or ''))}",
-        ".SH SYNOPSIS",
+        f'.TH "{name.upper()}" "{SECTION}" "" "{name} {__version__}" "{say(language, "manual_title")}"',
+        ".ad l",
+        _section("name", language),
+        f"{_text(name)} \\- {_text(description.rstrip('.。'))}",
+        _section("synopsis", language),
         f".B {_text(name)}",
         "COMMAND [OPTION]... [ARGUMENT]...",
-        ".SH DESCRIPTION",
-        _text(parser.description or ""),
-        ".SH COMMANDS",
+        _section("description", language),
+        _text(description),
+        _section("commands", language),
     ]
     for command in _commands(parser):
         lines += [f".SS {_text(command.prog.removeprefix(name).strip())}", _text(command.description or "")]
         for action in command._actions:  # noqa: SLF001 - argparse tells them in no other way
             if action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):  # noqa: SLF001
-                lines += [".TP", _head(action), _text(_help(action))]
-        lines += _examples(command.epilog or "")
-    lines += [".SH OPTIONS", ".TP", ".B \\-\\-version", "Print the release.", ".TP", ".B \\-h, \\-\\-help"]
-    lines += ["Print the options of a command, with examples.", ".SH EXIT STATUS", _text(parser.epilog or "")]
+                lines += [".TP", _head(action), _text(as_sentence(action.help or "", language))]
+        lines += _examples(command.epilog or "", language)
+    lines += [_section("options", language), ".TP", ".B \\-\\-version", _text(say(language, "manual_version"))]
+    lines += [".TP", ".B \\-h, \\-\\-help", _text(say(language, "manual_help"))]
+    lines += [_section("exit", language), _text(parser.epilog or "")]
     return "\n".join(lines) + "\n"
+
+
+def _section(name: str, language: str) -> str:
+    title = say(language, f"manual_{name}")
+    return f'.SH "{title}"'
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
@@ -57,22 +69,19 @@ def _head(action: argparse.Action) -> str:
     return f"{names} {shown}" if names else shown
 
 
-def _help(action: argparse.Action) -> str:
-    if not action.help:
-        return "One of " + ", ".join(map(str, action.choices)) + "." if action.choices else "As nnUNetv2_train has it."
-    return action.help[0].upper() + action.help[1:] + "."
-
-
-def _examples(epilog: str) -> list[str]:
-    _, mark, rest = epilog.partition("examples:\n")
-    return [".PP", "Examples:", ".PP", ".nf", *(_text(line) for line in rest.splitlines()), ".fi"] if mark else []
-
-
-def _without_stop(text: str) -> str:
-    return text.removesuffix(".")
+def _examples(epilog: str, language: str) -> list[str]:
+    head, _, rest = epilog.rpartition("\n\n")[2].partition("\n")
+    if not rest:
+        return []
+    return [".PP", _text(as_sentence(head, language)), ".PP", ".nf", *map(_text, rest.splitlines()), ".fi"]
 
 
 def _text(text: str) -> str:
     """Return a text as groff takes it: no control line, no escape, and signs that are to be copied as they are."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    if not text.isascii():  # groff breaks lines at blanks and at \:
+        text = "".join(
+            letter + ("\\:" if " " not in (letter, behind) and may_break(letter, behind) else "")
+            for letter, behind in zip(text, text[1:] + " ", strict=True)
+        )
     return re.sub(r"^([.])", r"\\&\1", text, flags=re.MULTILINE)

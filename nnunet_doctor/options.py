@@ -113,7 +113,8 @@ def _typed(action: argparse.Action, destination: str, value: Any, place: str) ->
         from nnunet_doctor.when import nearest
 
         choices = [str(item) for item in action.choices]
-        raise UserError(f"{place}: there is no {name} {value!r}{nearest(str(value), choices)}; {', '.join(choices)}")
+        near = nearest(str(value), choices)
+        raise UserError(f"{place}: there is no {name} {value!r}{near}; there are {', '.join(choices)}")
     return typed
 
 

@@ -175,9 +175,10 @@ def _facts_in(path: Path) -> dict[str, FactInfo]:
         raise PackError(f"{path} is not TOML: {error}") from None
     facts: dict[str, FactInfo] = {}
     for area, nouns in document.items():
-        if not _NAME.fullmatch(area) or not isinstance(nouns, dict) or area in AREAS:
-            taken = "is an area of the doctor's own" if area in AREAS else "is no area: a table in lower case"
-            raise PackError(f"{path}: {area!r} {taken}")
+        if area in AREAS:
+            raise PackError(f"{path}: {area!r} is an area of the doctor's own")
+        if not _NAME.fullmatch(area) or not isinstance(nouns, dict):
+            raise PackError(f"{path}: {area!r} is no area: a table in lower case")
         facts |= {f"{area}.{noun}": _fact(path, f"{area}.{noun}", noun, given) for noun, given in nouns.items()}
     return facts
 
@@ -191,7 +192,8 @@ def _fact(path: Path, name: str, noun: str, given: Any) -> FactInfo:
     if plain not in types or not isinstance(doc, str) or not doc.strip():
         from nnunet_doctor.when import nearest
 
-        raise PackError(f"{path}: {name}: there is no type {words!r}{nearest(plain, types)}; {', '.join(types)}")
+        near = nearest(plain, types)
+        raise PackError(f"{path}: {name}: there is no type {words!r}{near}; there are {', '.join(types)}")
     return FactInfo(name, types[plain], words != plain, derived=False, doc=doc)
 
 

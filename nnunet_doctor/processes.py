@@ -55,7 +55,8 @@ def death(code: int) -> str | None:
         except ValueError:
             return f"signal {-code}"
     if code >= 0xC0000000:
-        return f"{_WINDOWS_STATUS.get(code, 'Windows error')} (0x{code:08X})"
+        words = _WINDOWS_STATUS.get(code)
+        return f"Windows error 0x{code:08X} ({words})" if words else f"Windows error 0x{code:08X}"
     return None
 
 

@@ -112,7 +112,7 @@ def as_details(waivers: Iterable[Waiver]) -> tuple[Detail, ...]:
                     *(f"subject={waiver.subject}" for _ in range(waiver.subject is not None)),
                 ]
             ),
-            " ".join(filter(None, (waiver.place, f"until {waiver.until}" if waiver.until else ""))),
+            "; ".join(filter(None, (waiver.place, f"valid until {waiver.until}" if waiver.until else ""))),
         )
         for waiver in waivers
     )

@@ -88,10 +88,16 @@ class When(NamedTuple):
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of some words, or an empty text."""
+    found = nearest_word(word, words)
+    hint = f"did you mean {found!r}?"
+    return f"; {hint}" if found else ""
+
+
+def nearest_word(word: str, words: Iterable[str]) -> str:
+    """Return the nearest of some words, or an empty text where none is near."""
     import difflib
 
-    found = difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)), "")
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, LogExample, read_check
 from nnunet_doctor.engine import agrees, diagnose
+from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE, Facts, Observed
 from nnunet_doctor.facts.derive import with_inputs
 from nnunet_doctor.facts.tables import NAMES, known_until, table
@@ -58,8 +59,8 @@ def test_texts_have_their_language(language: str) -> None:
     """Chinese texts are Chinese, English ones are ASCII, and both are there in full."""
     chinese = re.compile("[\u4e00-\u9fff]")
     for check in CHECKS:
-        texts = [check.text[language].title, check.text[language].why, *(fix.text[language] for fix in check.fixes)]
-        for text in texts:
+        texts = [*check.text[language], *(fix.text[language] for fix in check.fixes)]
+        for text in filter(None, texts):
             assert bool(chinese.search(text)) is (language == "zh"), f"{check.id}: {text}"
 
 
@@ -67,21 +68,44 @@ def test_chinese_has_its_own_punctuation() -> None:
     """Between Chinese characters stand Chinese marks."""
     ascii_mark = re.compile("[\u4e00-\u9fff][,;:!?]|[,;:!?][\u4e00-\u9fff]")
     for check in CHECKS:
-        for text in (check.text["zh"].title, check.text["zh"].why, *(fix.text["zh"] for fix in check.fixes)):
+        for text in (*check.text["zh"], *(fix.text["zh"] for fix in check.fixes)):
             assert not ascii_mark.search(text), f"{check.id}: {text}"
 
 
-def test_examples_come_last() -> None:
-    """Reading stops at the first example of a built-in check, so that nothing may follow them."""
-    whole = {check.id: check._replace(examples=(), log_examples=()) for check in CHECKS}
+def test_plain_keys_come_first_and_examples_last() -> None:
+    """A built-in check that is read in parts, as a report needs them, says what it says as a whole."""
 
-    assert [check.id for check in catalogue.load() if str(whole[check.id]) != str(check)] == []
+    def said(check: Check) -> str:
+        return f"{check._asdict() | {'body': check.body()._replace(examples=(), log_examples=())}}"
+
+    whole = {check.id: said(check) for check in CHECKS}
+
+    assert [check.id for check in catalogue.load() if whole[check.id] != said(check)] == []
+
+
+def test_damage_that_shows_only_later_is_told_with_its_line() -> None:
+    """A built-in check that damage has reached where it is not read at once says so when it is asked for its words."""
+    check = read_check("some-check", "os", GOOD.replace("[text.en]", "[text.en", 1), "x.toml", with_examples=False)
+    with pytest.raises(UserError, match="^x.toml:4: this is not TOML"):
+        _ = check.text
 
 
 def test_titles_have_no_full_stop() -> None:
     """A title is a heading."""
     assert [
         check.id for check in CHECKS if check.text["en"].title.endswith(".") or check.text["zh"].title.endswith("。")
+    ] == []
+
+
+def test_false_alarms_are_sentences() -> None:
+    """They end with the full stop of their language."""
+    ends = {"en": ".", "zh": "。"}
+
+    assert [
+        (check.id, language)
+        for check in CHECKS
+        for language in LANGUAGES
+        if check.text[language].false_alarms and not check.text[language].false_alarms.endswith(ends[language])
     ] == []
 
 
@@ -143,6 +167,20 @@ REFUSED = {
     "unknown fact": ('training.compiles"', 'training.compile"', 3, "did you mean 'training.compiles'?"),
     "unknown fact in a text": ('why = "w"', 'why = "{training.compile}"', 6, "did you mean 'training.compiles'?"),
     "language missing": ('[text.zh]\ntitle = "t"\nwhy = "w"', "", None, "[text.zh] is missing"),
+    "false alarms in English only": (
+        "[text.zh]",
+        'false_alarms = "f"\n[text.zh]',
+        8,
+        "'false_alarms' is missing in [text.zh]: write it in both languages or in none",
+    ),
+    "false alarms in Chinese only": ("[[fix]]", 'false_alarms = "f"\n[[fix]]', 4, "is missing in [text.en]"),
+    "false alarms at the top": ('"error"', '"error"\nfalse_alarms = "f"', 3, "a check has no key 'false_alarms'"),
+    "unknown fact in false alarms": (
+        "[text.zh]",
+        'false_alarms = "{training.compile}"\n[text.zh]',
+        7,
+        "did you mean 'training.compiles'?",
+    ),
     "title missing": ('title = "t"', "", 4, "'title' is missing"),
     "unknown variable": ("nnUNet_compile =", "nnUNet_compil =", 13, "did you mean 'nnUNet_compile'?"),
     "value is no text": ('nnUNet_compile = "false"', "nnUNet_compile = false", 13, "is a text"),

@@ -18,7 +18,10 @@ from nnunet_doctor import catalogue, cli, completion, manual
 from nnunet_doctor.check import AREAS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / ".docs" / "nnunet-doctor.1"
+PAGES = {
+    "en": ROOT / ".docs" / "nnunet-doctor.1",
+    "zh": ROOT / ".docs" / "nnunet-doctor.zh.1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -171,14 +174,16 @@ def test_help_of_the_command_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> N
     assert {name for name in COMMANDS if " " not in name and not re.search(rf"(?m)^    {name}\b", text)} == set()
 
 
-def test_manual_page_is_up_to_date() -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_manual_page_is_up_to_date(language: str) -> None:
     """The page that is shipped is the one that the parser gives; `python .docs/manual.py` writes it anew."""
-    assert PAGE.read_text(encoding="utf-8") == manual.page(cli._parser())
+    assert PAGES[language].read_text(encoding="utf-8") == manual.page(cli._parser(), language)
 
 
-def test_manual_page_names_every_command_and_option() -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_manual_page_names_every_command_and_option(language: str) -> None:
     """Nothing that help tells is missing on the page."""
-    text = PAGE.read_text(encoding="utf-8").replace("\\-", "-")
+    text = PAGES[language].read_text(encoding="utf-8").replace("\\-", "-")
     for name, parser in COMMANDS.items():
         if any(isinstance(action, argparse._SubParsersAction) for action in parser._actions):
             continue
@@ -190,17 +195,23 @@ def test_manual_page_names_every_command_and_option() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no groff")
-def test_groff_renders_the_manual_page() -> None:
+@pytest.mark.parametrize("language", PAGES)
+def test_groff_renders_the_manual_page(language: str) -> None:
     """groff has no warning about the page; where it is not installed, the requests that are used are looked at."""
     groff = shutil.which("groff")
     if groff is None:
-        requests = set(re.findall(r"(?m)^\.(\w+)", PAGE.read_text(encoding="utf-8")))
-        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi"}
+        requests = set(re.findall(r"(?m)^\.(\w+)", PAGES[language].read_text(encoding="utf-8")))
+        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi", "ad"}
         return
     done = subprocess.run(
-        [groff, "-man", "-Tutf8", "-ww", "-z", PAGE], capture_output=True, encoding="utf-8", check=False
+        [groff, "-Kutf8", "-man", "-Tutf8", "-ww", "-z", PAGES[language]],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
     )
-    shown = subprocess.run([groff, "-man", "-Tascii", "-P-c", PAGE], capture_output=True, encoding="utf-8", check=False)
+    shown = subprocess.run(
+        [groff, "-Kutf8", "-man", "-Tutf8", "-P-c", PAGES[language]], capture_output=True, encoding="utf-8", check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "nnunet-doctor check 10 -c 3d_fullres -f 0 --device cuda" in shown.stdout

@@ -39,7 +39,7 @@ def test_wheel_holds_the_package_and_its_metadata_only(wheel: Path) -> None:
         if path.is_file()
     }
 
-    manual = {"nnunet_doctor-0.1.0.data/data/share/man/man1/nnunet-doctor.1"}
+    manual = {f"nnunet_doctor-0.1.0.data/data/share/man/{man}/nnunet-doctor.1" for man in ("man1", "zh_CN/man1")}
 
     assert {
         name for name in names if not name.startswith(("nnunet_doctor/", "nnunet_doctor-0.1.0.dist-info/"))

@@ -127,7 +127,7 @@ class DatasetFacts:
     )
     class_never_occurs: tuple[Detail, ...] | None | Unknown = fact("declared labels that no voxel has")
     no_foreground: tuple[Detail, ...] | None | Unknown = fact("labelsTr when no label of it has foreground")
-    class_in_one_case: tuple[Detail, ...] | None | Unknown = fact("labels that alone have a class")
+    class_in_one_case: tuple[Detail, ...] | None | Unknown = fact("label files of the only case that holds a class")
     label_is_image: tuple[Detail, ...] | None | Unknown = fact("labels that are a copy of an image")
     nii_beside_gz: tuple[Detail, ...] | None | Unknown = fact(".nii.gz files with a .nii of the same name beside them")
     id_awkward: tuple[Detail, ...] | None | Unknown = fact("files whose case names break later steps")

@@ -48,10 +48,9 @@ def from_plain(name: str, value: Any) -> Observed:
     """
     info = CATALOGUE.get(name)
     if info is None:
-        import difflib
+        from nnunet_doctor.when import nearest
 
-        near = difflib.get_close_matches(name, CATALOGUE, n=1)
-        raise FactError(f"there is no fact {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise FactError(f"there is no fact {name!r}{nearest(name, CATALOGUE)}")
     if isinstance(value, Mapping) and set(value) == {"unknown"} and isinstance(value["unknown"], str):
         return Unknown(value["unknown"])
     if value is None and info.optional:

@@ -70,7 +70,7 @@ class GpuFacts:
     )
     all_hidden: bool | Unknown = derived("whether there are GPUs and CUDA_VISIBLE_DEVICES hides every one")
     seen: tuple[str, ...] | Unknown = derived(
-        "GPUs that a training would use, as NAME (capability): the first that torch sees, else all of the driver's"
+        "GPUs that a training would use, as NAME (capability): the first that torch sees, else those of the driver"
     )
     oldest_capability: str | None | Unknown = derived("lowest compute capability among those; None without GPUs")
     description: str | Unknown = derived("the GPUs in one line")
@@ -118,7 +118,7 @@ class GpuFacts:
         "number of the CUDA error that torch met while it looked for GPUs; None without one"
     )
     allocator_faults: tuple[Detail, ...] | Unknown = derived(
-        "settings of torch's memory allocator that torch refuses, with the reason"
+        "settings of torch's memory allocator that torch refuses: variable and setting"
     )
     peers_claimed: bool | Unknown = derived(
         "whether those GPUs are said to read each other's memory, and are of a kind that cannot"

@@ -83,7 +83,7 @@ class PathsFacts:
         "inside WSL: folders on a Windows drive: variable and path; None outside WSL"
     )
     preprocessed_on_windows_drive: bool | None | Unknown = derived(
-        "inside WSL: whether the preprocessed data are among those; None outside WSL"
+        "inside WSL2: whether the preprocessed data are among those; None outside WSL"
     )
     to_write: tuple[str, ...] | Unknown = derived(
         "folders that what is asked for is sure to write to: preprocessed, results"

@@ -65,7 +65,8 @@ class PlatformFacts:
         "whether CUDA fails in WSL2 while a driver for Linux is installed in it; None outside WSL2"
     )
     wsl_memory_short: bool | None | Unknown = derived(
-        "whether WSL2, and no container in it, has less memory than the training needs; None outside WSL2"
+        "whether WSL2, and no container in it, has less than 8 GiB of memory, or less than the training needs; None "
+        "outside WSL2"
     )
     newest_torch: str | None | Unknown = derived(
         "newest torch release whose published builds run on this system; None when the newest known one does"

@@ -58,7 +58,8 @@ class FactInfo(NamedTuple):
     @property
     def type_name(self) -> str:
         """The type in words for documentation."""
-        return TYPE_NAMES[self.type] + (" or none" if self.optional else "")
+        words = TYPE_NAMES[self.type]
+        return f"{words} or none" if self.optional else words
 
 
 TYPE_NAMES: dict[Any, str] = {

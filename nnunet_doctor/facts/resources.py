@@ -65,7 +65,8 @@ class ResourcesFacts:
         "whether that estimate is over the limit; None outside Linux or without a limit"
     )
     over_workers: bool | Unknown = derived(
-        "whether nnU-Net would start a quarter more augmentation workers than there are processors granted, or more"
+        "whether nnU-Net would start a quarter more augmentation workers than a limit grants processors, or, on a "
+        "whole machine, more than twice as many"
     )
     over_processes: bool | Unknown = derived(
         "whether the processes of the final validation are more than memory, or granted processors, carry"
@@ -80,7 +81,9 @@ class ResourcesFacts:
         "None outside Linux"
     )
     threads_limit: int | None | Unknown = derived("how many may be started; None without a limit")
-    over_threads: bool | None | Unknown = derived("whether the estimate is over that; None without a limit")
+    over_threads: bool | None | Unknown = derived(
+        "whether the estimate is over that; None without a limit, and outside Linux"
+    )
     thread_processes: int | None | Unknown = derived(
         "processes for the exports of the final validation that this limit allows; None without a limit"
     )

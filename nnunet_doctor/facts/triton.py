@@ -30,7 +30,7 @@ class TritonFacts:
     openmp: bool | None | Unknown = fact(
         "on a Mac: whether omp.h and libomp lie where Inductor looks for them; None elsewhere"
     )
-    libcuda: bool | None | Unknown = fact("whether the loader finds libcuda.so.1; None outside Linux")
+    libcuda: bool | None | Unknown = fact("whether Triton finds libcuda.so.1; None outside Linux")
     libcuda_link: bool | None | Unknown = fact(
         "whether an unversioned libcuda.so lies beside it, or where the linker looks; None without libcuda.so.1"
     )

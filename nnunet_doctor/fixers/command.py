@@ -20,7 +20,7 @@ from nnunet_doctor.probes.raw.structure import IMAGES, LABELS
 from nnunet_doctor.probes.raw.survey import Means, Survey, survey_dataset
 from nnunet_doctor.report.text import INDENT, MARKS, MOST_DETAILS, console_for, print_block, print_command
 from nnunet_doctor.shell import command_line
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -73,7 +73,9 @@ def fix(
         refuse_others(dataset)
         return run.show(relabels=relabels)
     if not applies and not (dataset / FOLDER).is_dir():
-        raise UserError(f"{folder}: there are no changes that could be {'undone' if undoes else 'committed'}")
+        if undoes:
+            raise UserError(f"{folder}: there are no changes that could be undone")
+        raise UserError(f"{folder}: there are no changes that could be committed")
     with locked(dataset):
         return run.undo() if undoes else run.commit() if commits else run.apply(relabels=relabels)
 
@@ -197,7 +199,7 @@ class _Run:
             self._heading(id)
             for change in plan.changes:
                 if change.id == id:
-                    print_block(self.console, f"{change.subject}  {change.what}")
+                    print_block(self.console, f"{change.subject}  {translated(self.language, change.what)}")
             self.console.print()
         if plan.diff:
             self._print_diff(plan.diff)
@@ -223,7 +225,8 @@ class _Run:
             reasons: dict[str, list[str]] = {}
             for left in plan.left:
                 if left.id == id:
-                    reasons.setdefault(say(self.language, left.why, **left.values), []).append(left.subject)
+                    words = {name: translated(self.language, str(value)) for name, value in left.values.items()}
+                    reasons.setdefault(say(self.language, left.why, **words), []).append(left.subject)
             for reason, paths in reasons.items():
                 print_block(self.console, reason, indent=INDENT - 2)
                 self._paths(paths)

@@ -300,10 +300,10 @@ class Journal:
         done, there = step.done(self.dataset, number), is_there(self.dataset, step.path)
         if isinstance(step, Rename):
             if done == 0 and step.old != step.new and len(step.moves(number)) == 1 and is_there(self.dataset, step.new):
-                yield f"both {step.old} and {step.new} are there: move one of them away"
+                yield f"move one of the two files away: {step.old}, {step.new}"
             return
         if isinstance(step, Replace) and done and not is_there(self.dataset, kept(number)):
-            yield f"{kept(number)}, the original of {step.path}, is gone"
+            yield f"the original of {step.path} is gone: {kept(number)}"
         is_made = done == len(step.moves(number)) and isinstance(step, (Replace, Write))
         if is_made and there and digest is not None and digest_of(self.dataset / step.path) != digest:
             yield f"{step.path} was changed after --apply: move it away, so that this is not lost"
@@ -322,7 +322,7 @@ class Journal:
             self.file.replace(self.committed)
             sync_folder(self.file.parent)
         except OSError as error:
-            raise UserError(f"{self.file}: {error.strerror}; nothing was changed") from None
+            raise UserError(f"{self.file} cannot be renamed: {error.strerror}; nothing was changed") from None
         self._delete_originals()
 
     def _delete_originals(self) -> None:

@@ -488,7 +488,7 @@ def _quote_of(raised: Raised, kept: Kept, reading: Reading) -> Quote:
         if shown.quote.number == raised.line and shown.quote.source == kept.source:
             return shown.quote
     said = raised.message.partition("\n")[0]
-    return Quote(kept.source, raised.line, f"{raised.type}: {said}" if said else raised.type or "(cut off)")
+    return Quote(kept.source, raised.line, f"{raised.type}: {said}" if said else raised.type or "...")
 
 
 def symptom_of(checks: Iterable[Check]) -> Check | None:

@@ -15,6 +15,18 @@ MOST_VOXELS = 2**31
 """A number over this, NaN or infinity is no size of an image and no count of cases."""
 
 
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+"""What JSON calls the types that Python reads from it."""
+
+
 @dataclass(frozen=True)
 class Json:
     """A JSON file: its state (ok, missing, unreadable, invalid), what is wrong, and its content."""
@@ -44,8 +56,7 @@ def read_json(path: Path, kind: type = dict) -> Json:
     except OSError as error:
         return Json("unreadable", error.strerror or str(error))
     if not isinstance(content, kind):
-        wanted = "an object" if kind is dict else f"a {kind.__name__}"
-        return Json("invalid", f"it holds a {type(content).__name__} instead of {wanted}")
+        return Json("invalid", f"it holds {_KINDS[type(content)]} instead of {_KINDS[kind]}")
     if raw.startswith(codecs.BOM_UTF8):
         # json.load, which nnU-Net uses, refuses it
         return Json("invalid", "it begins with a byte order mark (BOM); save it as UTF-8 without one", content)

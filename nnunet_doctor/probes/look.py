@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from nnunet_doctor.config import not_read
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.request import FACTS
 
 if TYPE_CHECKING:
-    from nnunet_doctor.facts import Facts, Observed, Unknown
+    from nnunet_doctor.facts import Detail, Facts, Observed, Unknown
     from nnunet_doctor.probes.child import Report
 
 Look = Callable[..., Notes]
@@ -92,6 +93,16 @@ PROBES = {
 _NOTED_BY = {noted: name for name, probe in PROBES.items() for noted in probe.notes} | {"config": "configuration"}
 
 
+def _unread(environ: Mapping[str, str]) -> tuple[Detail, ...] | None:
+    """List variables that are meant for the doctor and that it does not read."""
+    found = not_read(environ)
+    if not found:
+        return None
+    from nnunet_doctor.facts import Detail
+
+    return tuple(Detail(name, nearest) for name, nearest in found)
+
+
 def noted_by(fact: str) -> str:
     """Name the probe that notes an observed fact."""
     return _NOTED_BY.get(fact) or _NOTED_BY.get(fact.partition(".")[0], PACK)
@@ -106,6 +117,7 @@ def _known(context: Context) -> Notes:
         notes.see(variable, **{f"paths__{folder}": context.environ.get(variable)})
     # no look tells these: they are noted when findings are told from what is waived
     notes.see("configuration", config__expired_waivers=None, config__unused_waivers=None)
+    notes.see("environment", config__unread_variables=_unread(context.environ))
     notes.values |= context.request.as_facts()
     notes.sources |= dict.fromkeys(FACTS.values(), "command line")
     return notes

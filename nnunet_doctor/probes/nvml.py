@@ -64,10 +64,12 @@ def look(context: Context) -> Notes:
     ended = processes.run(command, context.timeout, context.environ, keep=1 << 20)
     line = next((line for line in ended.output.splitlines() if line.startswith(MARK)), None)
     if line is None:
-        how = (
-            "did not answer in time" if ended.code is None else f"ended with {ended.death or f'exit code {ended.code}'}"
+        how = ended.death or f"exit code {ended.code}"
+        unknown = Unknown(
+            "the NVIDIA management library did not answer in time"
+            if ended.code is None
+            else f"the NVIDIA management library ended with {how}"
         )
-        unknown = Unknown(f"the NVIDIA management library {how}")
         names = ("driver", "driver_cuda", "driver_error", "count", "peers", *_LISTS, *_OPTIONAL_LISTS)
         notes.see("NVML", **{f"gpu__{name}": unknown for name in names})
         return notes

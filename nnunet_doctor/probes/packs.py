@@ -34,8 +34,10 @@ def named(names: Sequence[str]) -> list[Pack]:
         if name not in packs:
             from nnunet_doctor.when import nearest
 
-            known = f"there are {', '.join(packs)}" if packs else "no pack is installed"
-            raise UserError(f"--probes {name}: there is no such pack{nearest(name, packs)}; {known}")
+            if not packs:
+                raise UserError(f"--probes {name}: no pack is installed")
+            known, near = ", ".join(packs), nearest(name, packs)
+            raise UserError(f"--probes {name}: there is no such pack{near}; there are {known}")
         if packs[name].problem is None and packs[name].probe is None:
             raise UserError(f"--probes {name}: this pack has no probe")
     return [packs[name] for name in dict.fromkeys(names) if packs[name].probe is not None]

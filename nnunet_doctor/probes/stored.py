@@ -126,9 +126,9 @@ def _damaged(entries: Collection[os.DirEntry[str]], ending: str, *, every: bool)
     sizes.sort(reverse=True)
     for place, (_, size, name, path) in enumerate(sizes):
         if size == 0:
-            yield case_of(name), f"{name}, 0 bytes"
+            yield case_of(name), f"{name}: 0 bytes"
         elif (every or place < NEWEST) and not name.endswith(".npy") and is_cut(path, size, ending):
-            yield case_of(name), f"{name}, {size} bytes"
+            yield case_of(name), f"{name}: cut off, {size} bytes"
 
 
 def case_of(name: str) -> str:

@@ -223,7 +223,7 @@ def _place(report: Path) -> str | None:
         return None
     # the main thread is the last one, and its innermost call the first
     found = re.search(r'File "(.+)", line \d+ in (.+)', text.rpartition("most recent call first")[2])
-    return f"in {found[2]}, {PureWindowsPath(found[1]).name}" if found else "place not known"
+    return f"{found[2]}, {PureWindowsPath(found[1]).name}" if found else "?"
 
 
 def _outcomes(report: Report, seconds: Mapping[str, float], place: str | None) -> dict[str, Outcome]:
@@ -237,7 +237,7 @@ def _outcomes(report: Report, seconds: Mapping[str, float], place: str | None) -
         elif how == "timeout":
             found[name] = Outcome(error=report.complaint(name), is_late=True)
         elif place is not None:
-            found[name] = Outcome(error=f"no end after {seconds[name]:g} s ({place})", is_late=True)
+            found[name] = Outcome(error=f"no end after {seconds[name]:g} s (in {place})", is_late=True)
         else:
             found[name] = Outcome(error=report.complaint(name))
     return found
@@ -282,8 +282,11 @@ def _error(name: str, trials: _Trials, context: Context) -> Observed:
 def _no_chance(name: str, trials: _Trials, context: Context) -> Unknown:
     for need in _stands_on(name):
         if _fails(need, trials):
-            what = "torch cannot be imported" if need == "torch" else f"the trial of the {need} failed"
-            return Unknown(f"{what}: {trials.outcomes[need].error}")
+            error = trials.outcomes[need].error
+            is_device = need == "device"
+            return Unknown(
+                f"the trial of the device failed: {error}" if is_device else f"torch cannot be imported: {error}"
+            )
     return Unknown(f"the {context.timeout:g} s of all trials were over before it; --timeout gives them more")
 
 

@@ -127,7 +127,7 @@ def take_batch(queue, worker, seconds):
                 raise RuntimeError("no batch came from the worker process within %g s" % seconds)
             continue
         if isinstance(batch, str):
-            raise RuntimeError("in the worker process: " + batch)
+            raise RuntimeError("in the worker process: %s" % batch)
         return batch
 
 

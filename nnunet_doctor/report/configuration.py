@@ -62,7 +62,8 @@ def print_configuration(
         if said:
             print_block(console, ", ".join(said), indent=INDENT + 2)
     for name, nearest in not_read(environ):
-        print_block(console, say(language, "config_not_read", name=name, nearest=nearest), indent=0, style="yellow")
+        key = "config_not_read_near" if nearest else "config_not_read"
+        print_block(console, say(language, key, name=name, nearest=nearest), indent=0, style="yellow")
 
 
 def _shown(value: Any) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnunet_doctor import __version__
@@ -19,7 +20,7 @@ from nnunet_doctor.log.facts import SOURCE
 from nnunet_doctor.log.reading import Quote
 from nnunet_doctor.report.record import FixRecord, fix_record, shell_of
 from nnunet_doctor.report.text import print_block, print_command, print_fix
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -249,12 +250,12 @@ _GONE = "\0"
 
 def title_of(check: Check, facts: Facts, language: str) -> str:
     """Return the title of a check, without the parts that need facts which nobody knows."""
-    return _reduced(_marked_unknown(check.text[language].title, facts), language)
+    return _reduced(_marked_unknown(check.text[language].title, facts, partial(translated, language)), language)
 
 
 def why_of(check: Check, facts: Facts, language: str) -> str:
     """Return the reason of a check, without the sentences that need facts which nobody knows."""
-    text = _marked_unknown(check.text[language].why, facts)
+    text = _marked_unknown(check.text[language].why, facts, partial(translated, language))
     counted = re.match(rf"{_GONE} [个块]? ?(.)", text)  # "12 workers hand ..." is as true of workers
     if counted:
         text = counted.group(1).upper() + text[counted.end() :]
@@ -265,12 +266,12 @@ def why_of(check: Check, facts: Facts, language: str) -> str:
     return _reduced(text, language)
 
 
-def _marked_unknown(text: str, facts: Facts) -> str:
+def _marked_unknown(text: str, facts: Facts, said: Callable[[str], str]) -> str:
     """Fill in facts; one that is not known, or does not apply, becomes a mark."""
     for name in placeholders(text):
         if isinstance(facts[name], Unknown) or facts[name] is None:
             text = re.sub(re.escape("{" + name + "}"), _GONE, text)
-    return fill(text, facts)
+    return fill(text, facts, said)
 
 
 def _reduced(text: str, language: str) -> str:
@@ -378,7 +379,7 @@ def _print_cause(
     _print_marked(console, "FAIL", "bold red", cause.title, f"  [{cause.id}]")
     if cause.confidence != "certain":
         print_block(console, say(language, f"diagnose_{cause.confidence}"), style="yellow")
-    where = say(language, "diagnose_place", log=_short_name(cause.log, record), line=cause.line)
+    where = _place(cause, record, language)
     print_block(console, where, style="dim")
     if short:
         _print_quoted(console, cause.line, cause.text, "")
@@ -473,6 +474,12 @@ def _print_without_cause(record: DiagnosisRecord, console: Console, language: st
         print_command(console, "nnUNetv2_train ... --c")
 
 
+def _place(cause: CauseRecord, record: DiagnosisRecord, language: str) -> str:
+    """Say in which log the cause stands, and where."""
+    log = translated(language, _short_name(cause.log, record))
+    return say(language, "diagnose_place", log=log, line=cause.line)
+
+
 def _short_name(log: str, record: DiagnosisRecord) -> str:
     """Return the last part of a path where that says which log it is."""
     last = re.split(r"[/\\]", log)[-1]
@@ -520,7 +527,7 @@ def to_markdown(record: DiagnosisRecord, language: str) -> str:
     cause = record.cause
     lines: list[str] = []
     if cause is not None:
-        place = say(language, "diagnose_place", log=_short_name(cause.log, record), line=cause.line)
+        place = _place(cause, record, language)
         lines += [f"## {cause.title} (`{cause.id}`)", "", place, "", *_code([*cause.before, cause.text, *cause.after])]
         if cause.confidence != "certain":
             lines += ["", say(language, f"diagnose_{cause.confidence}")]
@@ -546,7 +553,8 @@ def to_markdown(record: DiagnosisRecord, language: str) -> str:
         lines += ["", *(f"- {item.text} ({item.line})" for item in record.attention)]
     known = {name: value for name, value in record.facts.items() if value is not None}
     if known:
-        lines += ["", "| fact | value |", "| --- | --- |"]
+        head = (say(language, "html_fact"), say(language, "html_value"))
+        lines += ["", f"| {' | '.join(head)} |", "| --- | --- |"]
         lines += ["| {} | {} |".format(name, str(value).replace("|", r"\|")) for name, value in known.items()]
     return "\n".join(lines).strip() + "\n"
 

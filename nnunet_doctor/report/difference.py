@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.history import Change, Comparison
 from nnunet_doctor.report.text import INDENT, console_for, print_block
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +43,7 @@ def print_difference(comparison: Comparison, sources: tuple[str, str], language:
             else:
                 _print_change(change, console, language)
         for reason, names in lost.items():
-            print_block(console, say(language, "diff_lost", reason=reason), indent=2)
+            print_block(console, say(language, "diff_lost", reason=translated(language, reason)), indent=2)
             print_block(console, ", ".join(names))
     if not comparison.changes:
         console.print()
@@ -68,22 +68,25 @@ def _print_change(change: Change, console: Console, language: str) -> None:
 
 def _print_items(mark: str, items: Sequence[object], console: Console, language: str) -> None:
     for item in items[:MOST_ITEMS]:
-        print_block(console, f"{mark} {_item(item)}")
+        print_block(console, f"{mark} {_item(item, language)}")
     if len(items) > MOST_ITEMS:
         print_block(console, f"{mark} {say(language, 'also', count=len(items) - MOST_ITEMS)}", indent=INDENT)
 
 
-def _item(item: object) -> str:
-    return f"{item.subject}  {item.message}".rstrip() if isinstance(item, Detail) else str(item)
+def _item(item: object, language: str) -> str:
+    if isinstance(item, Detail):
+        return f"{item.subject}  {translated(language, item.message)}".rstrip()
+    return translated(language, str(item))
 
 
 def _shown(value: Observed, language: str) -> str:
     if isinstance(value, Unknown):
-        text = say(language, "diff_unknown", reason=value.reason)
+        text = say(language, "diff_unknown", reason=translated(language, value.reason))
     elif isinstance(value, bool):
         text = str(value).lower()
     elif isinstance(value, tuple):
-        text = "[" + ", ".join(map(_item, value[:MOST_ITEMS])) + (", ...]" if len(value) > MOST_ITEMS else "]")
+        shown = [_item(item, language) for item in value[:MOST_ITEMS]]
+        text = f"[{', '.join([*shown, '...'] if len(value) > MOST_ITEMS else shown)}]"
     else:
         text = say(language, "diff_none") if value is None else str(value)
     return text if len(text) <= LONGEST else text[:LONGEST] + "..."

@@ -21,7 +21,7 @@ from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sour
 from nnunet_doctor.log.signatures import says
 from nnunet_doctor.packs import DECLARATIONS
 from nnunet_doctor.report.text import console_for, print_block
-from nnunet_doctor.words import say
+from nnunet_doctor.words import phrase, say, translated
 
 
 class FailureMode(NamedTuple):
@@ -165,8 +165,10 @@ def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) 
                 print_block(console, f"- {source}", style="dim")
     else:
         for row in _rows(what, checks):
-            how = "follows from " + ", ".join(row["from"]) if row["derived"] else "observed"
-            grid.add_row(Text(row["name"], style="bold"), f"{row['doc']} ({row['type']}; {how})")
+            key = "list_fact_derived" if row["derived"] else "list_fact_observed"
+            doc = phrase(language, "facts", row["doc"])
+            said = say(language, key, doc=doc, type=row["type"], others=", ".join(row["from"]))
+            grid.add_row(Text(row["name"], style="bold"), said)
         console.print(grid)
 
 
@@ -188,7 +190,7 @@ def print_explanation(check: Check, language: str, out: IO[str]) -> None:
 _STYLES = {"head": "bold", "title": "bold", "fact": "dim", "example": "dim", "note": "dim", "reference": "dim"}
 
 
-def test_checks(path: Path, out: IO[str]) -> int:
+def test_checks(path: Path, language: str, out: IO[str]) -> int:
     """Validate check files and run their examples; return 0 when all is well, else 1.
 
     Raises:
@@ -204,7 +206,7 @@ def test_checks(path: Path, out: IO[str]) -> int:
         problems = _problems(file, seen)
         bad += bool(problems)
         for problem in problems:
-            console.print(f"FAIL  {problem}", soft_wrap=True)
+            console.print(f"FAIL  {translated(language, problem)}", soft_wrap=True)
         if not problems:
             console.print(f"ok    {file}", soft_wrap=True)
     console.print(f"{len(files) - bad} ok, {bad} FAIL")
@@ -224,10 +226,8 @@ def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
         if not agrees(check, example):
             verdict = ask(check, example.facts)
             said = {True: "fires", False: "silent", None: "unknown"}[verdict.value]
-            decided = f" (by {', '.join(verdict.deciding)})" if verdict.deciding else ""
-            problems.append(
-                f"{file}: example {example.name!r} expects {example.expect}, and the check says {said}{decided}"
-            )
+            problem = f"{file}: example {example.name!r} expects {example.expect}, and the check says {said}"
+            problems.append(f"{problem}; decided by {', '.join(verdict.deciding)}" if verdict.deciding else problem)
     for quoted in check.log_examples:
         said = says(check, quoted.log)
         if said != quoted.expect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from nnunet_doctor import __version__
@@ -13,6 +14,7 @@ from nnunet_doctor.engine import Diagnosis, Finding, Waived
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.plan import Plan
+from nnunet_doctor.words import JOINTS, say, translated
 
 
 # records are written and never compared: the methods for that would take half the time in which this module is loaded
@@ -184,7 +186,7 @@ def build(
     return Report(
         verdict=verdict(diagnosis, fail_on),
         findings=[finding_record(finding, facts, language) for finding in diagnosis.findings],
-        unknown=[UnknownRecord(item.check.id, "; ".join(item.because)) for item in diagnosis.undecided],
+        unknown=[UnknownRecord(item.check.id, _because(item.because, language)) for item in diagnosis.undecided],
         passed=[check.id for check in diagnosis.passed],
         ignored=list(ignored),
         plan=plan_record(plan),
@@ -193,6 +195,13 @@ def build(
         waived=[waived_record(item, facts, language) for item in diagnosis.waived],
         known=list(known),
     )
+
+
+def _because(reasons: Sequence[str], language: str) -> str:
+    """Join reasons, each "fact: reason", in one language."""
+    between, behind = JOINTS[language]
+    parts = (item.partition(": ") for item in reasons)
+    return between.join(f"{fact}{behind}{translated(language, reason)}" for fact, _, reason in parts)
 
 
 def waived_record(waived: Waived, facts: Facts, language: str) -> FindingRecord:
@@ -213,16 +222,17 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
     """Put a finding into words."""
     check = finding.check
     text = check.text[language]
+    said = partial(translated, language)
     if check.waivers and check.subjects:  # the words tell of those only that the finding is about
         facts = facts.with_values({check.subjects: finding.details})
     return FindingRecord(
         id=check.id,
         area=check.area,
         severity=check.severity,  # type: ignore[arg-type]
-        title=fill(text.title, facts),
-        why=fill(text.why, facts),
+        title=fill(text.title, facts, said),
+        why=fill(text.why, facts, said),
         subjects=[detail.subject for detail in finding.details],
-        details=[DetailRecord(detail.subject, detail.message) for detail in finding.details],
+        details=[DetailRecord(detail.subject, said(detail.message)) for detail in finding.details],
         evidence=[EvidenceRecord(item.fact, to_plain(item.value), item.source) for item in finding.evidence],
         fixes=[fix_record(fix, facts, language) for fix in finding.fixes],
         references=list(check.references),
@@ -232,11 +242,9 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
 
 def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
     """Put a fix into words, its command into what the examined environment takes and the user's shell reads."""
-    text = fill(fix.text[language], facts)
+    text = fill(fix.text[language], facts, partial(translated, language))
     command, notes = _command(fix, facts) if fix.command else (None, ())
     if notes:
-        from nnunet_doctor.words import say
-
         blank = " " if language == "en" else ""
         known = {"prefix": fill("{python.prefix}", facts), "origin": fill("{nnunet.origin}", facts)}
         text = blank.join([text, *(say(language, note, **known) for note in notes)])

@@ -10,7 +10,8 @@ from typing import IO, TYPE_CHECKING
 
 from nnunet_doctor.report.record import DatasetRecord, FindingRecord, FixRecord, Report
 from nnunet_doctor.shell import set_variable
-from nnunet_doctor.words import say
+from nnunet_doctor.words import JOINTS, say, translated
+from nnunet_doctor.words.lines import breaks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,7 +106,7 @@ def _print_finding(
     if len(finding.details) > MOST_DETAILS:
         print_block(console, say(language, "also", count=len(finding.details) - MOST_DETAILS), indent=INDENT + 2)
     if finding.severity != "info" and not finding.details:
-        known = [f"{item.fact} = {_value(item.value)}" for item in finding.evidence]
+        known = [f"{item.fact} = {value_of(item.value, language)}" for item in finding.evidence]
         print_block(console, f"{say(language, 'because')} {', '.join(known)}", style="dim")
     # what only a trial shows, run has to try out as well
     tried = any(item.fact.startswith("trial.") for item in finding.evidence)
@@ -142,7 +143,7 @@ def print_command(console: Console, line: str, indent: int = INDENT) -> None:
 def _print_undecided(report: Report, console: Console, language: str) -> None:
     by_reason: dict[str, list[str]] = {}
     for item in report.unknown:
-        by_reason.setdefault(_reason(item.because), []).append(item.id)
+        by_reason.setdefault(_reason(item.because, language), []).append(item.id)
     for reason, ids in by_reason.items():
         _marked(console, "?", "magenta", say(language, "undecided", count=len(ids), reason=reason))
         print_block(console, ", ".join(ids), style="dim")
@@ -167,10 +168,12 @@ def _print_waived(report: Report, console: Console, language: str) -> None:
         console.print()
 
 
-def _reason(because: str) -> str:
+def _reason(because: str, language: str) -> str:
     """Drop the names of facts, so that one reason for many checks is said once."""
-    reasons = [part.partition(": ")[2] or part for part in because.split("; ")]
-    return "; ".join(dict.fromkeys(reasons))
+    between, behind = JOINTS[language]
+    name = rf"[a-z0-9_]+\.[a-z0-9_]+{re.escape(behind)}"
+    reasons = re.split(rf"{re.escape(between)}(?={name})", because)
+    return between.join(dict.fromkeys(re.sub(rf"^{name}", "", reason) for reason in reasons))
 
 
 def print_plan(report: Report, console: Console, language: str) -> None:
@@ -245,11 +248,12 @@ def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:
     return re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="nnunet-doctor check"), flags=re.DOTALL)
 
 
-def _value(value: object) -> str:
+def value_of(value: object, language: str) -> str:
+    """Return the value of a fact, as a record holds it, as words."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return f"? ({value.get('unknown')})"
+        return f"? ({translated(language, str(value.get('unknown')))})"
     if isinstance(value, list):
         return "[" + ", ".join(str(item) for item in value) + "]"
     return "none" if value is None else str(value)
@@ -278,7 +282,7 @@ def _hanging(console: Console, head: Text, text: Text, indent: int) -> None:
     """Print a text wrapped below its first line, with a head in the margin and no blanks at the ends of lines."""
     from rich.cells import cell_len
 
-    for number, line in enumerate(text.wrap(console, max(20, console.width - indent))):
+    for number, line in enumerate(text.divide(breaks(text.plain, max(20, console.width - indent)))):
         line.rstrip()
         margin = head.copy() if number == 0 else head[:0]
         margin.append(" " * (indent - cell_len(margin.plain)))

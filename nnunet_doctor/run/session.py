@@ -19,7 +19,8 @@ from nnunet_doctor.run.go import Manner, go
 from nnunet_doctor.run.preprocess import prepare_data
 from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.why import Why
-from nnunet_doctor.words import say
+from nnunet_doctor.waivers import Waiver
+from nnunet_doctor.words import say, translated
 
 BLOCKED = 1
 
@@ -36,6 +37,7 @@ class Wishes(NamedTuple):
         estimates: Whether a few iterations are timed first; they are anyway on the CPU.
         retries: Whether a training that failed is started again where a setting mends that.
         trusts_packs: Whether checks that are not built in choose settings too.
+        expired: Waivers of the configuration that count no longer.
         manner: How the training is watched.
     """
 
@@ -47,6 +49,7 @@ class Wishes(NamedTuple):
     estimates: bool
     retries: bool
     trusts_packs: bool
+    expired: Sequence[Waiver]
     manner: Manner
 
 
@@ -60,7 +63,7 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
 
     def examine(request: Request) -> Examination:
         facts = examination.look_at(dataclasses.replace(context, request=request))
-        return examination.conclude(facts, checks, trust_packs=wishes.trusts_packs)
+        return examination.conclude(facts, checks, trust_packs=wishes.trusts_packs, expired=wishes.expired)
 
     def put_together(found: Examination, request: Request) -> Start:
         return prepare(found, request, wishes.flags, wishes.force)
@@ -86,5 +89,5 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
     try:
         return go(start, request, context.environ, wishes.manner, recovery, why).code
     except BusyError as busy:
-        print(f"nnunet-doctor: {busy}", file=sys.stderr)
+        print(f"nnunet-doctor: {translated(language, str(busy))}", file=sys.stderr)
         return BLOCKED

@@ -222,7 +222,7 @@ def faulty(
     for number, label in _labels(chosen, names).items():
         said = [f"errors: {errors[number]}"] if errors and errors[number] else []
         said += [f"repair: {repairs[number]}"] if repairs and repairs[number] != "none" else []
-        found += [Detail(label, ", ".join(said))] if said else []
+        found += [Detail(label, "; ".join(said))] if said else []
     return tuple(found)
 
 

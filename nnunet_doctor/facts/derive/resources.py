@@ -19,7 +19,7 @@ from nnunet_doctor.facts.derive.workers import (
 
 @rule("resources.cpus_note", "resources.cpus", "resources.cpus_machine", "resources.cpus_limited_by")
 def cpus_note(cpus: int, machine: int, limited_by: str | None) -> str:
-    return f"{cpus} of {machine} ({limited_by})" if limited_by else str(cpus)
+    return f"{cpus} of {machine} (limited by {limited_by})" if limited_by else str(cpus)
 
 
 @rule("resources.over_workers", "training.all_workers", "resources.cpus", "resources.cpus_machine")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nnunet_doctor.facts.base import Observed, Unknown
@@ -67,7 +67,11 @@ def derive(facts: Facts, names: Collection[str] | None = None) -> Facts:
 
     for name in RULES:
         value(name)
-    return facts.with_values(found, {name: "follows from " + ", ".join(RULES[name].inputs) for name in found})
+    return facts.with_values(found, {name: _source(RULES[name].inputs) for name in found})
+
+
+def _source(inputs: Sequence[str]) -> str:
+    return f"follows from {', '.join(inputs)}" if inputs else "tables of the doctor"
 
 
 def _apply(rule: Registered, values: list[Observed]) -> Observed:

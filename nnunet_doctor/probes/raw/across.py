@@ -122,8 +122,12 @@ def _differing(
     path_of_most, most = known[votes.index(max(votes))]
     odd = {path: value for path, value in known if not agree(value, most)}
     for path, value in odd.items():
-        apart = f" ({geometry.distance(value, most):.3g} mm)" if id == "origin-mismatch" else ""
-        structure.add(id, path, f"{_numbers(value)}; {_numbers(most)} in {path_of_most}{apart}")
+        ours, theirs = _numbers(value), _numbers(most)
+        if id == "origin-mismatch":
+            apart = geometry.distance(value, most)
+            structure.add(id, path, f"{ours}; unlike {theirs} in {path_of_most}, {apart:.3g} mm away")
+        else:
+            structure.add(id, path, f"{ours}; unlike {theirs} in {path_of_most}")
     return set(odd)
 
 
@@ -203,7 +207,8 @@ def _values(
     declared: frozenset[int] | None,
 ) -> None:
     strange = [(value, count) for value, count in values if declared is not None and value not in declared]
-    parts = [f"{value:g} ({count} voxels)" for value, count in strange[:SHOWN_VALUES]]
+    counts = ", ".join(f"{value:g} ({count})" for value, count in strange[:SHOWN_VALUES])
+    parts = [f"value (voxels): {counts}"] if counts else []
     if tally.nans or tally.infs:
         parts.append(f"NaN or infinite ({tally.nans + tally.infs} voxels)")
     left = len(strange) - SHOWN_VALUES
@@ -213,7 +218,7 @@ def _values(
     elif left > 0:
         parts.append(f"{left} more values")
     if parts:
-        structure.add("label-unexpected", path, ", ".join(parts))
+        structure.add("label-unexpected", path, "; ".join(parts))
         if any(value != int(value) for value, _ in strange if abs(value) < 2**53):
             _withdraw(structure, "label-float", path)
     if not tally.distinct_over and values:
@@ -249,7 +254,7 @@ def _classes(
         for value, _ in values:
             where[value].append(path)
     if set(where) == {0}:
-        structure.add("no-foreground", LABELS, f"{len(counted)} labels")
+        structure.add("no-foreground", LABELS, f"{len(counted)} labels, all of them background")
         return
     names = names_of_values(description.labels or {})
     for value in sorted((description.declared or frozenset()) - {0, description.ignore}):
@@ -441,4 +446,4 @@ def _are_bytes(ranges: Iterable[tuple[float, float]]) -> bool:
 
 
 def _span(limits: tuple[float, float]) -> str:
-    return f"{limits[0]:.4g} to {limits[1]:.4g}"
+    return f"{limits[0]:.4g} ... {limits[1]:.4g}"

@@ -115,7 +115,7 @@ class _Found:
 
     def all(self) -> tuple[Fault, ...]:
         left = {id: count - MOST_FAULTS for id, count in self.counts.items() if count > MOST_FAULTS}
-        return (*self.faults, *((id, f"{count} more") for id, count in left.items()))
+        return (*self.faults, *((id, f"{count} more of this kind") for id, count in left.items()))
 
 
 def _cut(text: str, length: int = 80) -> str:
@@ -189,7 +189,9 @@ def _place(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip():
         return "empty"
     line = text[error.pos - error.colno + 1 :].partition("\n")[0].strip()
-    return f"line {error.lineno}, column {error.colno}: {error.msg}" + (f": {line[:80]}" if line else "")
+    if not line:
+        return f"line {error.lineno}, column {error.colno}: {error.msg}"
+    return f"line {error.lineno}, column {error.colno}: {error.msg}: {line[:80]}"
 
 
 # --- repair --------------------------------------------------------------------------------------------------------
@@ -377,7 +379,7 @@ def _ignore(given: Any, values: tuple[int, ...] | None, refused: list[str]) -> i
 def _background(given: Mapping[str, Any], labels: Mapping[str, tuple[int, ...]]) -> Iterator[str]:
     if "background" not in given:
         near = next((name for name in given if name.casefold().strip() in ("background", "bg", "backgroud")), None)
-        yield "no background" + (f"; {near}" if near else "")
+        yield f"no background; {near}" if near else "no background"
     elif labels.get("background") != (0,) or isinstance(given["background"], list):
         yield f"background: {_shown(given['background'])} instead of 0"
 
@@ -447,7 +449,7 @@ def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
     import difflib
 
     near = difflib.get_close_matches(value[:80], READERS, n=1, cutoff=0.6)
-    found.add("json-reader", value + (f" (there is {near[0]})" if near else ""))
+    found.add("json-reader", f"{value} (there is {near[0]})" if near else value)
     return None
 
 

@@ -83,7 +83,9 @@ def _examine(source: Source, task: Task, report: FileReport) -> None:
     ending = ending_of(task.path)
     _refuse_other_format(source, ending)
     if ending not in FORMATS:
-        raise DamageError("reader-cannot-read", f"no reader for {ending or 'a name without ending'}")
+        raise DamageError(
+            "reader-cannot-read", f"no reader for {ending}" if ending else "no reader for a name without ending"
+        )
     form: Any = importlib.import_module(f"nnunet_doctor.probes.raw.formats.{FORMATS[ending]}")
     header = _without_nonsense(form.read_header(source, task.reader))
     report.header = header
@@ -172,7 +174,7 @@ def _header_faults(header: Header, task: Task) -> list[Fault]:
     wants = {"NaturalImage2DIO": (2,), "Tiff3DIO": (3,)}.get(task.reader, (2, 3))
     if task.role == "label" and header.channels > 1:
         if "label-palette" not in named:
-            faults.append(("label-channels", f"{header.channels} channels"))
+            faults.append(("label-channels", f"{header.channels} channels in one label"))
     elif "not-3d" not in named and (
         (header.channels > 1 and not flat and header.dtype) or len(header.shape) not in wants
     ):
@@ -192,19 +194,18 @@ def _type_name(dtype: str) -> str:
 
 def _image_faults(header: Header, found: Tally, reader: str) -> Iterator[Fault]:
     # ITK's NIfTI reader stores 0 for what is no number (seen with SimpleITK 2.2.1 to 2.5.7)
-    becomes = ", read as 0" if header.format == "nifti" and reader.startswith("SimpleITK") else ""
-    if found.nans:
-        yield "nan", f"{found.nans} voxels{becomes}"
-    if found.infs:
-        yield "inf", f"{found.infs} voxels{becomes}"
+    is_hidden = header.format == "nifti" and reader.startswith("SimpleITK")
+    for id, word, count in (("nan", "NaN", found.nans), ("inf", "infinity", found.infs)):
+        if count:
+            yield id, f"{word} in {count} voxels, read as 0" if is_hidden else f"{word} in {count} voxels"
     if found.lowest is None or found.highest is None:
         return
     lowest, highest = (value * header.slope + header.intercept for value in (found.lowest, found.highest))
     largest = max(abs(lowest), abs(highest))
     if largest > FLOAT32 or not math.isfinite(largest):
-        yield "extreme-values", f"{lowest:.4g} to {highest:.4g}, over the range of float32"
+        yield "extreme-values", f"{lowest:.4g} ... {highest:.4g}, over the range of float32"
     elif largest > EXTREME:
-        yield "extreme-values", f"{lowest:.4g} to {highest:.4g}"
+        yield "extreme-values", f"{lowest:.4g} ... {highest:.4g}"
     if found.lowest == found.highest and not found.nans and not found.infs:
         yield "constant-image", f"{lowest:g}"
 

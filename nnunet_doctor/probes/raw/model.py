@@ -123,7 +123,7 @@ def compare(found: Survey, model: Model) -> None:
             if any(
                 not low / MARGIN <= one <= high * MARGIN for one, low, high in zip(spacing, least, most, strict=True)
             ):
-                trained = ", ".join(f"{low:.3g} to {high:.3g}" for low, high in zip(least, most, strict=True))
+                trained = ", ".join(f"{low:.3g} ... {high:.3g}" for low, high in zip(least, most, strict=True))
                 message = f"{', '.join(f'{size:.3g}' for size in spacing)} (z, y, x); trained {trained}"
                 found.found.setdefault("input-spacing", []).append((path, message))
         axes = _axes(found, path)

@@ -123,7 +123,7 @@ def _opened(path: str) -> Iterator[Source]:
 def _form(path: str) -> Any:
     ending = ending_of(path)
     if ending not in FORMATS:
-        raise _NoPictureError(f"no reader for {ending or 'a name without ending'}")
+        raise _NoPictureError(f"no reader for {ending}" if ending else "no reader for a name without ending")
     return importlib.import_module(f"nnunet_doctor.probes.raw.formats.{FORMATS[ending]}")
 
 
@@ -133,8 +133,10 @@ def _slices_of(header: Header) -> int:
     Raises:
         _NoPictureError: The file holds something else than slices of numbers.
     """
-    if not header.dtype or len(header.shape) not in (2, 3) or min(header.shape) < 1:
-        raise _NoPictureError(f"shape {' x '.join(map(str, header.shape))} of {header.dtype or 'no single numbers'}")
+    if not header.dtype:
+        raise _NoPictureError("no single numbers")
+    if len(header.shape) not in (2, 3) or min(header.shape) < 1:
+        raise _NoPictureError(f"image of {' x '.join(map(str, header.shape))} voxels")
     if header.channels > 1 and header.format not in (*INTERLEAVED, *VOLUMES):
         raise _NoPictureError(f"{header.channels} values per voxel")
     if _slice_bytes(header) > MOST_SLICE_BYTES:

@@ -422,4 +422,4 @@ def _awkwardness(id: str) -> str:
     if id.endswith("_seg"):
         # nnUNetDatasetBlosc2.get_identifiers takes CASE_seg.b2nd for the segmentation of CASE and drops the case
         return "ends in _seg"
-    return f"{len(id)} letters" if len(id) > MOST_LETTERS else ""
+    return f"name of {len(id)} letters" if len(id) > MOST_LETTERS else ""

@@ -312,13 +312,15 @@ def _undecided(result: Survey, labels: Collection[str]) -> dict[str, str]:
         why = dict.fromkeys((*ABOUT_LABELS, *ABOUT_IMAGES), "voxels are not decoded with --quick")
     for role, ids in (("label", ABOUT_LABELS), ("image", ABOUT_IMAGES)):
         undecoded = [
-            f"{path} ({message})"
+            (path, message)
             for path, report in result.reports.items()
             for id, message in report.faults
             if id == "undecoded" and (path in labels) == (role == "label")
         ]
         if undecoded:
-            why |= dict.fromkeys(ids, f"not decoded: {', '.join(undecoded[:3])}")
+            reason = undecoded[0][1]
+            paths = [path for path, message in undecoded if message == reason]
+            why |= dict.fromkeys(ids, f"not decoded ({', '.join(paths[:3])}): {reason}")
     if not result.is_complete:
         why |= dict.fromkeys(ABOUT_FILES, "the survey was interrupted")
     result.found.pop("undecoded", None)

@@ -28,14 +28,14 @@ from nnunet_doctor.report.forms.manner import (
     evidence_of,
     settings_of,
     text_of,
-    value_of,
     waived_because,
 )
 from nnunet_doctor.report.forms.markup import Markup, el, join
 from nnunet_doctor.report.forms.plots import Row, Value, number, plot
 from nnunet_doctor.report.record import FindingRecord, Report
+from nnunet_doctor.report.text import value_of
 from nnunet_doctor.shell import set_variable
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 if TYPE_CHECKING:
     from nnunet_doctor.probes.raw.cases import CaseFacts, Cases
@@ -213,8 +213,8 @@ def _evidence(finding: FindingRecord, language: str) -> list[Markup]:
         el(
             "tr",
             el("th", el("code", item.fact), scope="row"),
-            el("td", cut(value_of(item.value), MOST_LETTERS)),
-            el("td", item.source),
+            el("td", cut(value_of(item.value, language), MOST_LETTERS)),
+            el("td", translated(language, item.source)),
         )
         for item in evidence_of(finding)
     ]
@@ -360,7 +360,8 @@ def _figure(id: str, picture: Picture, cases: Cases, findings: Sequence[FindingR
         )
     else:
         place = ""
-    because = say(language, f"html_{picture.reason.replace('-', '_')}") if picture.reason in SAID else picture.reason
+    reason = picture.reason
+    because = say(language, f"html_{reason.replace('-', '_')}") if reason in SAID else translated(language, reason)
     reason = say(language, "html_no_picture" if not picture.png else "html_no_label", because=because)
     lines = [el("strong", id), *([Markup("<br/>"), place] if place else [])]
     lines += [Markup("<br/>"), reason] if picture.reason else []

@@ -8,12 +8,12 @@ from nnunet_doctor.report.forms.manner import (
     commands_of,
     evidence_of,
     text_of,
-    value_of,
     visible,
     waived_because,
 )
 from nnunet_doctor.report.record import FindingRecord, Report
-from nnunet_doctor.words import say
+from nnunet_doctor.report.text import value_of
+from nnunet_doctor.words import say, translated
 
 SUITE = "nnunet-doctor"
 
@@ -69,12 +69,16 @@ def _case(finding: FindingRecord, manner: Manner):  # type: ignore[no-untyped-de
 
 
 def _words(finding: FindingRecord, manner: Manner) -> str:
+    language = manner.language
     lines = [finding.title, finding.why]
     lines += [f"  {item.subject}: {item.message}".removesuffix(": ") for item in finding.details]
-    lines += [f"  {item.fact} = {value_of(item.value)}  ({item.source})" for item in evidence_of(finding)]
+    lines += [
+        f"  {item.fact} = {value_of(item.value, language)}  ({translated(language, item.source)})"
+        for item in evidence_of(finding)
+    ]
     for number, fix in enumerate(finding.fixes, 1):
-        lines.append(f"{number}. {text_of(fix, finding, manner.language)}")
+        lines.append(f"{number}. {text_of(fix, finding, language)}")
         lines += [f"   {command}" for command in commands_of(fix, manner.shell)]
     if finding.explained_by is not None:
-        lines.append(say(manner.language, "markdown_follows_from", id=finding.explained_by))
+        lines.append(say(language, "markdown_follows_from", id=finding.explained_by))
     return "\n".join(lines)

@@ -99,17 +99,6 @@ def waived_because(finding: FindingRecord, language: str) -> str:
     return say(language, key, reason=finding.waived.reason, day=finding.waived.until)
 
 
-def value_of(value: object) -> str:
-    """Return the value of a fact as words."""
-    if isinstance(value, dict):
-        return f"? ({value.get('unknown')})"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(str(item) for item in value) + "]"
-    return "none" if value is None else str(value)
-
-
 def evidence_of(finding: FindingRecord) -> list[EvidenceRecord]:
     """Return the evidence without the list of files, which the details are made from."""
     return [item for item in finding.evidence if not (finding.details and isinstance(item.value, list))]

@@ -18,11 +18,11 @@ from nnunet_doctor.report.forms.manner import (
     one_line,
     settings_of,
     text_of,
-    value_of,
     visible,
     waived_because,
 )
 from nnunet_doctor.report.record import FindingRecord, Report
+from nnunet_doctor.report.text import value_of
 from nnunet_doctor.words import say
 
 MOST_CHARACTERS = 60_000
@@ -66,7 +66,7 @@ def _finding(finding: FindingRecord, report: Report, manner: Manner) -> str:
     if len(finding.details) > MOST_DETAILS:
         rows.append("- " + say(language, "also", count=len(finding.details) - MOST_DETAILS))
     rows += [
-        f"- {say(language, 'because')} {span(item.fact)} = {span(value_of(item.value))}"
+        f"- {say(language, 'because')} {span(item.fact)} = {span(value_of(item.value, language))}"
         for item in evidence_of(finding)[:MOST_DETAILS]
     ]
     folded = consequences(report, finding.id)

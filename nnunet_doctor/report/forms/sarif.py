@@ -43,7 +43,7 @@ def render(report: Report, manner: Manner) -> str:
         # a category for each dataset: else the analysis of one replaces that of another
         "automationDetails": {"id": f"nnunet-doctor/{visible(name)}/"},
         "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the repository."}}},
+        "originalUriBaseIds": {ROOT: {"description": {"text": say(manner.language, "sarif_root")}}},
         "invocations": [
             {
                 "executionSuccessful": not interrupted,

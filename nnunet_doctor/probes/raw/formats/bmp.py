@@ -227,7 +227,7 @@ def _layout(source: Source) -> _Layout:
         if _is_grey(palette, colours, padding):
             mode = stored = "1" if colours <= 2 else "L"
         elif colours > 65536 or not 0 < len(palette) <= 256 * padding:
-            raise DamageError("reader-cannot-read", f"{colours} colours")
+            raise DamageError("reader-cannot-read", f"palette of {colours} colours")
     layout = _Layout(numbers, mode, stored, palette, first or position)
     _refuse_mixtures(layout)
     return layout
@@ -268,7 +268,7 @@ def _mode(head: bytes, length: int, numbers: _Numbers) -> tuple[str, str, int]:
             masks = (*masks[:3], 0)
     found = _MASKED.get((bits, masks if bits == 32 else masks[:3]))
     if found is None:
-        raise DamageError("reader-cannot-read", "BMP masks " + " ".join(f"{mask:08x}" for mask in masks))
+        raise DamageError("reader-cannot-read", f"BMP masks {' '.join(f'{mask:08x}' for mask in masks)}")
     return (*found, position)
 
 

@@ -38,7 +38,8 @@ def read_header(source: Source, reader: str) -> Header:  # noqa: ARG001 - one re
     if got[13] not in MAGICS:
         raise DamageError("unreadable", f"no GIPL header: magic number {got[13]:#010x}")
     if image_type not in _TYPES:
-        raise DamageError("reader-cannot-read", f"image type {image_type} {_REFUSED.get(image_type, '')}".rstrip())
+        name = f" ({_REFUSED[image_type]})" if image_type in _REFUSED else ""
+        raise DamageError("reader-cannot-read", f"image type {image_type}{name}")
     # ITK counts the axes that have a length, and takes as many from the beginning
     axes = sum(length > 0 for length in dims[:3]) + (dims[3] > 1)
     lengths, code = dims[:axes], _TYPES[image_type]

@@ -106,7 +106,7 @@ def beside(source: Source, name: str | None) -> Iterator[Source]:
         return
     path = path_beside(source, name)
     if path is None:
-        raise DamageError("reader-cannot-read", f"voxels in {shown(name) or 'a file without name'}")
+        raise DamageError("reader-cannot-read", f"voxels in {shown(name)}" if name else "voxels in a file without name")
     try:
         data = Source(path)
         try:
@@ -117,7 +117,7 @@ def beside(source: Source, name: str | None) -> Iterator[Source]:
             data.close()
     except DamageError as error:
         (id, message), *also = error.faults
-        raise DamageError(id, f"{message} ({shown(name)})", *also) from None
+        raise DamageError(id, f"{shown(name)}: {message}", *also) from None
 
 
 def path_beside(source: Source, name: str) -> str | None:
@@ -200,7 +200,7 @@ def pack(numbers: Sequence[float], code: str) -> bytes:
     try:
         values = array(CODES[code], numbers)
     except OverflowError:
-        raise DamageError("unreadable", f"{min(numbers):g} to {max(numbers):g}, over the range of {code}") from None
+        raise DamageError("unreadable", f"{min(numbers):g} ... {max(numbers):g}, over the range of {code}") from None
     if sys.byteorder == "big":
         values.byteswap()
     return values.tobytes()

@@ -260,7 +260,7 @@ def _parse(source: Source) -> _Text:
     """Split a header into fields (NrrdIO, _nrrdFormatNRRD_read and _nrrdReadNrrdParseField)."""
     lines, end, is_closed = _lines(source)
     if lines[0] not in _MAGICS:
-        raise DamageError("reader-cannot-read", f"version {shown(lines[0])}")
+        raise DamageError("reader-cannot-read", f"NRRD version {shown(lines[0])}")
     fields: dict[str, str] = {}
     names: tuple[str, ...] = ()
     for number, line in enumerate(lines[1:], 2):
@@ -499,7 +499,7 @@ def _space(fields: dict[str, str]) -> tuple[int, tuple[float, ...]]:
             raise _invalid("space dimension", fields["space dimension"])
         return dimension, (1.0,) * dimension
     if "space dimension" in fields:
-        raise DamageError("unreadable", "space and space dimension")
+        raise DamageError("unreadable", "space and space dimension are both given")
     name = fields["space"].lower()
     if name not in _SPACES:
         raise DamageError("reader-cannot-read", f"space: {shown(fields['space'])}")
@@ -600,7 +600,7 @@ def _geometry(fields: dict[str, str], space: tuple[int, tuple[float, ...]], axes
         vector = directions[at]
         if not math.isnan(spacings[at]):
             if space_dimension:
-                raise DamageError("reader-cannot-read", "spacings with space")
+                raise DamageError("reader-cannot-read", "space and spacings are both given")
             spacing[axis] = written[axis] = spacings[at]
         elif vector:
             written[axis] = length = math.sqrt(sum(number * number for number in vector))

@@ -181,7 +181,9 @@ def voxels(source: Source, header: Header) -> Iterator[bytes]:
     row = header.data_bytes // layout.height
     whole = header.data_bytes if layout.interlaced else row
     if whole > MOST_AT_ONCE:
-        raise DamageError("undecoded", f"{'interlaced image' if layout.interlaced else 'row'} of {whole} bytes")
+        raise DamageError(
+            "undecoded", f"interlaced image of {whole} bytes" if layout.interlaced else f"row of {whole} bytes"
+        )
     if layout.interlaced:
         yield _interlaced(source, layout)
         return

@@ -826,7 +826,7 @@ def _needed(page: _Page) -> int:
     else:
         needed *= page.depth * -(-page.length // page.strip_rows)
     if needed > MOST_SEGMENTS:
-        raise DamageError("undecoded", f"{needed} strips")
+        raise DamageError("undecoded", f"more than {MOST_SEGMENTS} strips")
     return needed
 
 

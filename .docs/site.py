@@ -78,7 +78,6 @@ def pages() -> dict[str, str]:
     """Return all pages that are made, as Markdown by path."""
     checks = catalogue.load(with_examples=True)
     found = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in ELSEWHERE.items()}
-    found["format.md"] = _below_title(found["format.md"], "[中文](../.docs/pages/zh/format.md)")
     found["changes.md"] = _below_title(found["changes.md"], "更新日志只有英文版。[中文首页](.docs/pages/zh/index.md)")
     found |= {"options.md": options("en"), "zh/options.md": options("zh")}
     for language in OTHER:
@@ -134,8 +133,8 @@ def _block(part: Part) -> str:
     if part.kind == "command":
         return f"```text\n{part.text}\n```"
     if part.kind == "fact":
-        name, doc = re.split(": |：", part.text, maxsplit=1)
-        return f"- `{name}`: {_plain(doc)}"
+        name, colon, doc = re.split("(: |：)", part.text, maxsplit=1)
+        return f"- `{name}`{colon}{_plain(doc)}"
     if part.kind == "reference":
         return ", ".join(_linked(word) for word in part.text.split(", "))
     return _plain(part.text)

@@ -163,7 +163,7 @@ def _refuse_duplicates(checks: Iterable[Listed], taken: Collection[str] = ()) ->
                 f"{check.area}/{check.id}.toml",
                 None,
                 f"the id {check.id!r} is taken by {first.area}/{first.id}.toml ({first.origin}); "
-                "ids are unique over all areas",
+                "no two checks of any area share an id",
             )
 
 

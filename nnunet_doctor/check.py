@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import tomli
 
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
 from nnunet_doctor.waivers import Waiver
-from nnunet_doctor.when import When, WhenError, nearest
+from nnunet_doctor.when import When, WhenError
 
 AREAS = ("os", "python", "triton", "device", "wsl2", "nnunet", "paths", "resources", "dataset", "training")
 """Areas of checks: the folders of ``checks/``, in the order of reports."""
@@ -312,7 +312,8 @@ def read_check(
         return reader.check(id, area, reader.parsed(keys), origin, cache(lambda: reader.body(reader.parsed(text))))
     reader = _Reader(file, text)
     document = reader.parsed(text)
-    check = reader.check(id, area, document, origin, cache(lambda: reader.body(document)))
+    body = reader.body(document)
+    check = reader.check(id, area, document, origin, lambda: body)
     reader.is_complete(check)
     reader.patterns_are_regular(check)
     return check
@@ -326,12 +327,14 @@ class _Reader:
 
     def parsed(self, part: str) -> dict[str, Any]:
         try:
-            return tomli.loads(part)
+            document = tomli.loads(part)
         except tomli.TOMLDecodeError as error:
             line = re.search(r"at line (\d+)", str(error))
             raise CheckError(self.file, int(line.group(1)) if line else None, f"this is not TOML: {error}") from None
         except RecursionError:
             raise CheckError(self.file, None, "this is not a check: it is nested too deeply") from None
+        self.known_keys(document, "a check")
+        return document
 
     def fail(self, sentence: str, *path: str, nth: int = 0) -> CheckError:
         return CheckError(self.file, self.line_of(*path, nth=nth), sentence)
@@ -361,8 +364,7 @@ class _Reader:
         if not _ID.fullmatch(id):
             raise self.fail(f"the file name {id!r} is not an id: lower-case words joined by '-'")
         if area not in AREAS:
-            raise self.fail(f"there is no area {area!r}{nearest(area, AREAS)}; the folder of a check names its area")
-        self.known_keys(document, "a check")
+            raise self.fail(f"there is no area {area!r} (the folder of a check names its area){nearest(area, AREAS)}")
         severity = self.text(document, "severity", required=True)
         if severity not in SEVERITIES:
             raise self.fail(f"severity is one of {', '.join(SEVERITIES)}, not {severity!r}", "severity")
@@ -413,7 +415,7 @@ class _Reader:
         found = {}
         for language in LANGUAGES:
             if language not in texts:
-                raise self.fail(f"[text.{language}] is missing: English and Chinese are both required")
+                raise self.fail(f"[text.{language}] is missing: a check needs both languages")
             part = self.table(texts, language)
             where = f"text.{language}"
             self.known_keys(part, "[text.*]", where)
@@ -441,7 +443,7 @@ class _Reader:
                     f"{name!r} is not a variable that a plan may set{nearest(name, VARIABLES)}", "fix", name, nth=nth
                 )
             if not isinstance(value, str):
-                raise self.fail(f"the value of {name!r} is a text", "fix", name, nth=nth)
+                raise self.fail(f"{name!r} is a text", "fix", name, nth=nth)
         args = self.texts_list(launch, "args", "fix", nth)
         try:
             parse_options(args)

@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from nnunet_doctor import __version__
 from nnunet_doctor.completion import SHELLS
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.options import make_configurable, settle
 from nnunet_doctor.request import DEVICES, Request
 from nnunet_doctor.words import phrase, translated
@@ -169,8 +169,6 @@ def _sentence(message: str) -> str:
     )
     if found is None:
         return message
-    from nnunet_doctor.when import nearest
-
     words = [word.strip(" '") for word in found["words"].split(",")]
     return (
         f"there is no {found['where']} {found['word']!r}{nearest(found['word'], words)}; there are {', '.join(words)}"
@@ -642,7 +640,9 @@ def _tell_left_out(checks: Sequence[Check], options: argparse.Namespace) -> None
             from nnunet_doctor.words import say
 
             pack = check.origin.removeprefix("pack ")
-            text = say(_language(options), "pack_left_out", pack=pack, problem=check.unreadable)
+            language = _language(options)
+            problem = translated(language, check.unreadable)
+            text = say(language, "pack_left_out", pack=pack, problem=problem)
             print(f"nnunet-doctor: {text}", file=sys.stderr)
 
 
@@ -835,7 +835,6 @@ def _print_json(text: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     from nnunet_doctor.run.go import Manner
     from nnunet_doctor.run.session import Wishes, run
-    from nnunet_doctor.when import nearest
 
     checks, expired = _with_configuration(options, _load_checks(options), starts=True)
     for id in options.force:
@@ -1058,7 +1057,6 @@ def _list(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from nnunet_doctor.report import listing
-    from nnunet_doctor.when import nearest
 
     checks = {check.id: check for check in _load_checks(options, with_examples=True)}
     if options.id not in checks:

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest, nearest_word
 from nnunet_doctor.waivers import PROTECTING, Waiver, on_checks
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class _Reader:
             if key in ONE_START:
                 self.refuse(f"{key!r} is said for one start, on the command line, and not in a file", key)
             if key not in OPTIONS:
-                self.refuse(f"there is no option {key!r}{_nearest(key, (*OPTIONS, *_TABLES))}", key)
+                self.refuse(f"there is no option {key!r}{nearest(key, (*OPTIONS, *_TABLES))}", key)
             options[key] = Entry(self.value(key, value), self.place(key))
         return Config(None, options, self.severities(document), self.waivers(document))
 
@@ -318,7 +318,7 @@ class _Reader:
     def waiver(self, table: Mapping[str, Any], nth: int) -> Waiver:
         for key in table:
             if key not in _WAIVER:
-                self.refuse(f"a waiver has no key {key!r}{_nearest(key, _WAIVER)}", key, "waiver", nth)
+                self.refuse(f"there is no key {key!r} in a waiver{nearest(key, _WAIVER)}", key, "waiver", nth)
         for key in ("id", "reason"):
             if not isinstance(table.get(key, ""), str) or not table.get(key, "").strip():
                 self.refuse(f"a waiver needs {key!r}, a text", key, "waiver", nth)
@@ -338,12 +338,6 @@ class _Reader:
         if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", text):
             self.refuse(f"'until' is a day such as 2027-01-31, not {text!r}", "until", "waiver", nth)
         return text
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    from nnunet_doctor.when import nearest
-
-    return nearest(word, words)
 
 
 # --- the environment -----------------------------------------------------------------------------------------------
@@ -393,8 +387,6 @@ def not_read(environ: Mapping[str, str]) -> list[tuple[str, str]]:
     names = sorted(name for name in environ if name.startswith(PREFIX) and name not in _BY_VARIABLE)
     if not names:
         return []
-    from nnunet_doctor.when import nearest_word
-
     return [(name, nearest_word(name, _BY_VARIABLE)) for name in names]
 
 
@@ -410,7 +402,7 @@ def refuse_unknown_ids(config: Config, known: Collection[str]) -> None:
     named = [(id, entry.place) for id, entry in config.severities.items()]
     for id, place in (*named, *((waiver.id, waiver.place) for waiver in config.waivers)):
         if id not in known:
-            raise UserError(f"{place}: there is no check {id!r}{_nearest(id, known)}; 'nnunet-doctor list' shows them")
+            raise UserError(f"{place}: there is no check {id!r}{nearest(id, known)}; 'nnunet-doctor list' shows them")
 
 
 def applied(

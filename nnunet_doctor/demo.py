@@ -156,7 +156,7 @@ def _summary(start: Start, prepare_seconds: float, train_seconds: float, languag
     console.print(grid)
     for reason in start.reasons:
         print_setting(console, reason.setting, reason.value, reason.because, reason.overrules, language)
-    console.print(f"{say(language, 'demo_model')}: {folder}", soft_wrap=True)
+    console.print(say(language, "demo_model", path=folder), soft_wrap=True)
     console.print()
     console.print(say(language, "demo_next"))
     for command in (["nnunet-doctor", "check", "DATASET"], ["nnunet-doctor", "run", "DATASET", "3d_fullres", "0"]):

@@ -11,14 +11,13 @@ from typing import NamedTuple
 from nnunet_doctor import catalogue, waivers
 from nnunet_doctor.check import AREAS, Check
 from nnunet_doctor.engine import Diagnosis, diagnose
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts import Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import derive, with_inputs
 from nnunet_doctor.plan import Plan, plan
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.look import NOT_ASKED, is_wrong_use, look, start_looking
 from nnunet_doctor.waivers import Waiver
-from nnunet_doctor.when import nearest
 
 MOST_FACTS_BYTES = 20 * 1024**2
 """A facts file has some 30 kB; one over this size is not read."""

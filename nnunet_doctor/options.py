@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nnunet_doctor.config import OPTIONS, Config, Entry, from_environ, load
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 
 _DESTINATIONS = {"cache": "caches", "retry": "retries", "plot": "plots"}
 _NAMES = {_DESTINATIONS.get(name, name.replace("-", "_")): name for name in OPTIONS}
@@ -110,11 +110,9 @@ def _typed(action: argparse.Action, destination: str, value: Any, place: str) ->
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise UserError(f"{place}: {name}: {error}") from None
     if action.choices is not None and typed not in action.choices:
-        from nnunet_doctor.when import nearest
-
         choices = [str(item) for item in action.choices]
         near = nearest(str(value), choices)
-        raise UserError(f"{place}: there is no {name} {value!r}{near}; there are {', '.join(choices)}")
+        raise UserError(f"{place}: there is no {name} {value!r}{near}; one of {', '.join(choices)} is meant")
     return typed
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts.record import AREAS, CATALOGUE, TYPE_NAMES, FactInfo
 
 CHECKS = "nnunet_doctor.checks"
@@ -190,8 +190,6 @@ def _fact(path: Path, name: str, noun: str, given: Any) -> FactInfo:
     plain = words.removesuffix(" or none") if isinstance(words, str) else ""
     types = {said: type for type, said in TYPE_NAMES.items()}
     if plain not in types or not isinstance(doc, str) or not doc.strip():
-        from nnunet_doctor.when import nearest
-
         near = nearest(plain, types)
         raise PackError(f"{path}: {name}: there is no type {words!r}{near}; there are {', '.join(types)}")
     return FactInfo(name, types[plain], words != plain, derived=False, doc=doc)

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
+from nnunet_doctor.errors import nearest
 from nnunet_doctor.facts import CATALOGUE, Detail, FactInfo, Facts, Observed, Unknown
 
 MOST_ANDS = 2
@@ -84,20 +85,6 @@ class When(NamedTuple):
     def holds(self, facts: Facts) -> Verdict:
         """Say whether the condition holds, and which facts decided."""
         return _evaluate(self.node, facts)
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the nearest of some words, or an empty text."""
-    found = nearest_word(word, words)
-    hint = f"did you mean {found!r}?"
-    return f"; {hint}" if found else ""
-
-
-def nearest_word(word: str, words: Iterable[str]) -> str:
-    """Return the nearest of some words, or an empty text where none is near."""
-    import difflib
-
-    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=0.6)), "")
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

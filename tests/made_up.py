@@ -9,10 +9,9 @@ import struct
 import subprocess
 import sys
 import time
+import venv
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 TRAINING = """
 import argparse, os, signal, sys, time
@@ -92,6 +91,12 @@ class Installation:
     environ: dict[str, str]
 
     def doctor(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line as a user does, in this process."""
+        from in_process import call
+
+        return call(arguments, {**self.environ, **environ}, self.base)
+
+    def process(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
         """Run the command line as a user does."""
         return subprocess.run(
             [sys.executable, "-m", "nnunet_doctor", *arguments],
@@ -139,8 +144,27 @@ def clean_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.lower().startswith(dropped)}
 
 
-def make_installation(tmp_path: Path) -> Installation:
-    """nnU-Net 2.8.1 on torch 2.13.0+cpu, with Dataset010_Colon planned, preprocessed and ready to train in 2d."""
+def make_python(folder: Path, *, trains: bool = False) -> Path:
+    """Make an interpreter without packages; one that trains has the scripts of nnU-Net, which PYTHONPATH holds."""
+    from nnunet_doctor.launch import ENTRY_POINTS
+
+    venv.create(folder, symlinks=os.name != "nt", with_pip=False)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    for name, entry in ENTRY_POINTS.items() if trains and os.name != "nt" else ():
+        module, _, function = entry.partition(":")
+        script = python.with_name(name)
+        script.write_text(f"#!{python}\nfrom {module} import {function}\n{function}()\n", encoding="utf-8")
+        script.chmod(0o755)
+    return python
+
+
+def make_installation(tmp_path: Path, python: Path) -> Installation:
+    """nnU-Net 2.8.1 on torch 2.13.0+cpu, with Dataset010_Colon planned, preprocessed and ready to train in 2d.
+
+    Args:
+        tmp_path: Folder to make it in.
+        python: Interpreter to examine, for which the packages are laid into PYTHONPATH.
+    """
     site, base = tmp_path / "site", tmp_path / "data"
     write(site / "torch" / "version.py", "__version__ = '2.13.0+cpu'\ncuda = None\nhip = None\n")
     write(site / "torch" / "__init__.py", TORCH)
@@ -162,7 +186,8 @@ def make_installation(tmp_path: Path) -> Installation:
     write_preprocessed(base / "preprocessed" / "Dataset010_Colon", json.dumps(dataset_json))
     (base / "results").mkdir()
     folders = {f"nnUNet_{name}": str(base / name) for name in ("raw", "preprocessed", "results")}
-    environ = {**clean_environ(), **folders, "PYTHONPATH": str(site), "NNUNET_DOCTOR_LANG": "en"}
+    settings = {"PYTHONPATH": str(site), "NNUNET_DOCTOR_LANG": "en", "NNUNET_DOCTOR_PYTHON": str(python)}
+    environ = {**clean_environ(), **folders, **settings}
     return Installation(base, environ)
 
 
@@ -191,6 +216,8 @@ def blosc2_frame(size: int = 200) -> bytes:
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
     """Say whether a process ends within some seconds."""
+    import psutil
+
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         try:

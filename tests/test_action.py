@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from made_up import clean_environ
+from made_up import clean_environ, make_python
 
 from nnunet_doctor import cli
 
@@ -131,29 +131,39 @@ def here_first() -> dict[str, str]:
     return {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
+def with_packages_behind(temp: Path) -> Path:
+    """Have the packages of this environment at hand behind those of new ones, where PYTHONPATH would lay them before."""
+    (temp / "sitecustomize.py").write_text(f"import sys\nsys.path += {[*sys.path, str(ROOT)]!r}\n", encoding="utf-8")
+    return temp
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the environment that the action's first step makes from this checkout, without a package index."""
-    temp = tmp_path_factory.mktemp("runner")
-    # packages of this environment are at hand behind those of the new one, where PYTHONPATH would lay them before
-    (temp / "sitecustomize.py").write_text(f"import sys\nsys.path += {sys.path!r}\n", encoding="utf-8")
-    without_index = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
-    runner = Runner(temp, temp, {**here_first(), "PYTHONPATH": str(temp), **without_index})
-    step = read_yaml(ACTION / "action.yml")["runs"]["steps"][0]
-    code = runner.run(step["run"], {"VERSION": ""})
-
-    assert (code, runner.said) == (0, ["nnunet-doctor 0.1.0\n"]), runner.complaints
-    return Path(runner.environ["NNUNET_DOCTOR_BIN"])
+    """Folder with an environment like the one that the action's first step makes: an interpreter and the command."""
+    temp = with_packages_behind(tmp_path_factory.mktemp("runner"))
+    python = make_python(temp / "nnunet-doctor")
+    command = python.with_name("nnunet-doctor")
+    command.write_text(
+        f"#!{python}\nimport sys\nfrom nnunet_doctor.cli import main\nsys.exit(main())\n", encoding="utf-8"
+    )
+    command.chmod(0o755)
+    return python.parent
 
 
 @pytest.fixture
 def runner(tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """A runner with the sample repository checked out, its dataset fetched, and the doctor installed."""
-    workspace = tmp_path / "work space"
+    runner = checked_out(tmp_path, installed)
+    monkeypatch.setattr(Runner, "run", without_installing(Runner.run))
+    return runner
+
+
+def checked_out(folder: Path, installed: Path) -> Runner:
+    """Return a runner with the sample repository checked out, its dataset fetched, and a doctor that is installed."""
+    workspace = folder / "work space"
     shutil.copytree(SAMPLE, workspace)
     doctor = {"NNUNET_DOCTOR_BIN": str(installed), "PYTHONPATH": str(installed.parents[1])}
-    runner = Runner(workspace, tmp_path / "temp", {**here_first(), **doctor, "XDG_CACHE_HOME": str(tmp_path / "cache")})
-    monkeypatch.setattr(Runner, "run", without_installing(Runner.run))
+    runner = Runner(workspace, folder / "temp", {**here_first(), **doctor, "XDG_CACHE_HOME": str(folder / "cache")})
     (fetch,) = [step for step in workflow_steps(workspace) if "run" in step]
     assert runner.run(fetch["run"], {}) == 0
     return runner
@@ -180,6 +190,25 @@ def given_by_workflow(workspace: Path) -> dict[str, str]:
     (step,) = [step for step in workflow_steps(workspace) if "actions/preflight" in step.get("uses", "")]
     inputs: dict[str, str] = step["with"]
     return inputs
+
+
+@pytest.mark.slow
+def test_the_first_step_installs_this_checkout(tmp_path: Path) -> None:
+    """Without a package index pip builds and installs the doctor that the action belongs to, and the next step finds it."""
+    temp = with_packages_behind(tmp_path)
+    without_index = {"PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
+    first = Runner(temp, temp, {**here_first(), "PYTHONPATH": str(temp), **without_index})
+    step = read_yaml(ACTION / "action.yml")["runs"]["steps"][0]
+    code = first.run(step["run"], {"VERSION": ""})
+
+    assert (code, first.said) == (0, ["nnunet-doctor 0.1.0\n"]), first.complaints
+    then = checked_out(tmp_path, Path(first.environ["NNUNET_DOCTOR_BIN"]))
+    check = read_yaml(ACTION / "action.yml")["runs"]["steps"][1]
+    inputs = {"DATASET": "Dataset099_Sample", "ARGUMENTS": "--select dataset", "EXAMINED": "python"}
+    ended = then.run(check["run"], {**inputs, "FAIL_ON": "error", "SARIF": "", "REPORT_LANGUAGE": "en"})
+
+    assert ended == 1, then.complaints
+    assert ("error", "Dataset099_Sample/dataset.json", "num-training") in then.annotations
 
 
 def test_a_broken_dataset_fails_with_annotations_at_its_files(runner: Runner) -> None:

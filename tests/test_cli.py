@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +17,9 @@ from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS
 from nnunet_doctor.cli import main
 from nnunet_doctor.report import record
+
+RECORDED = Path(__file__).with_name("machines") / "windows-cpu-nnunet242-unconverted.json"
+RULE = catalogue.built_in_folder() / "device" / "cpu-training-slow.toml"
 
 WRONG = {
     "no command": ([], "COMMAND"),
@@ -219,7 +222,7 @@ def test_checks_of_a_dataset_start_no_other_process(installation: Installation) 
     counts = []
     for arguments in (["--select", "dataset"], ["--quick"]):
         started.write_text("", encoding="utf-8")
-        done = installation.doctor("check", "10", *arguments, "--format", "json")
+        done = installation.process("check", "10", *arguments, "--format", "json")
         assert json.loads(done.stdout)["passed"] != [], done.stderr
         counts.append(len(started.read_text(encoding="utf-8").splitlines()))
 
@@ -236,9 +239,6 @@ def told(report: dict) -> dict:
         evidence = [item for item in finding["evidence"] if item["fact"] != "resources.memory_available_gib"]
         findings[finding["id"]] = {**finding, **moving, "evidence": evidence}
     return findings | {item["id"]: item["because"] for item in report["unknown"]} | dict.fromkeys(report["passed"])
-
-
-RECORDED = Path(__file__).with_name("machines") / "windows-cpu-nnunet242-unconverted.json"
 
 
 @pytest.mark.parametrize("word", [*AREAS, "triton-missing", "compile-on-windows"])
@@ -429,9 +429,41 @@ def test_explain_tells_all(installation: Installation) -> None:
 
 def test_version(installation: Installation) -> None:
     """--version names the release."""
-    assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n".replace(
-        "\n", os.linesep if os.name == "nt" else "\n"
-    )
+    assert installation.doctor("--version").stdout == "nnunet-doctor 0.1.0\n"
+
+
+PROCESSES = {
+    "version": ["--version"],
+    "wrong use": ["chek"],
+    "check": ["check", "--facts", "machine.json", "--format", "markdown"],
+    "facts": ["facts", "10", "-c", "2d", "--device", "cpu"],
+    "diff": ["diff", "machine.json", "other.json"],
+    "bundle": ["bundle", "--quick", "-o", "out.zip"],
+    "fix": ["fix", "10"],
+    "list": ["list", "--format", "json"],
+    "explain": ["explain", "triton-missing", "--lang", "zh"],
+    "test of checks": ["checks", "test", "mine"],
+    "schema": ["schema", "facts"],
+    "config": ["config"],
+    "demo": ["demo", "--folder", "raw"],
+}
+
+
+@pytest.mark.parametrize("arguments", PROCESSES.values(), ids=PROCESSES.keys())
+def test_a_process_says_what_a_call_says(installation: Installation, arguments: list[str]) -> None:
+    """Most tests call the command line in their own process; started as users start it, it says and ends the same."""
+    for name, machine in (("machine.json", "linux-cuda-healthy"), ("other.json", "windows-cpu-nnunet242")):
+        shutil.copy(RECORDED.with_name(f"{machine}.json"), installation.path(name))
+    write(installation.path("mine", "device", "my-rule.toml"), RULE.read_text(encoding="utf-8"))
+    call, process = (run(*arguments) for run in (installation.doctor, installation.process))
+
+    assert (process.returncode, process.stderr) == (call.returncode, call.stderr)
+    assert still(process.stdout) == still(call.stdout)
+
+
+def still(text: str) -> str:
+    """Return a text without numbers, which move between two looks at one machine."""
+    return re.sub(r"[0-9.]+", "0", text)
 
 
 def test_installed_pack_is_found_without_running_it(installation: Installation) -> None:
@@ -458,7 +490,7 @@ def test_installed_pack_is_found_without_running_it(installation: Installation) 
 )
 def test_checks_test_tells_what_is_wrong(installation: Installation, text: str, code: int, words: str) -> None:
     """`checks test` validates a file and runs its examples; a wrong one is named with file, line and reason."""
-    good = (Path(__file__).parents[1] / "checks" / "device" / "cpu-training-slow.toml").read_text(encoding="utf-8")
+    good = RULE.read_text(encoding="utf-8")
     old, _, new = text.partition("|")
     changed = good.replace(old, new, 1) if old else good
     write(installation.path("mine", "device", "my-rule.toml"), changed)

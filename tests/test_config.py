@@ -194,7 +194,7 @@ REFUSED = {
     "no id": ('[[waiver]]\nreason = "so"', ":1: a waiver needs 'id'"),
     "a misspelt key of the second waiver": (
         '[[waiver]]\nid = "nan"\nreason = "a"\n[[waiver]]\nid = "inf"\nreason = "b"\nutnil = 2027-01-31',
-        ":7: a waiver has no key 'utnil'; did you mean 'until'?",
+        ":7: there is no key 'utnil' in a waiver; did you mean 'until'?",
     ),
     "no day": ('[[waiver]]\nid = "nan"\nreason = "a"\nuntil = "soon"', ":4: 'until' is a day such as 2027-01-31"),
     "one bracket": ('[waiver]\nid = "nan"', ":1: write each waiver as [[waiver]]"),

@@ -173,7 +173,7 @@ def test_memory_that_has_failed() -> None:
     assert follows("gpu.faulty", gpu__memory_errors=None, gpu__memory_repairs=None) == ()
     assert follows("gpu.faulty", gpu__memory_errors=(0, 9)) == ()
     assert follows("gpu.faulty", gpu__memory_errors=(2, 0), gpu__memory_repairs=("pending", "none")) == (
-        Detail(label, "errors: 2, repair: pending"),
+        Detail(label, "errors: 2; repair: pending"),
     )
     assert follows("gpu.faulty", gpu__memory_errors=None, gpu__memory_repairs=("failed", "none")) == (
         Detail(label, "repair: failed"),

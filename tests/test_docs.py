@@ -1,4 +1,4 @@
-"""The documentation says what the doctor says, and every link in it leads somewhere."""
+"""The documentation says what the doctor says, the same in both languages, and every link in it leads somewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import runpy
 import subprocess
 import sys
 from html.parser import HTMLParser
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import markdown
 import pytest
 import tomli
 
-from nnunet_doctor import catalogue
+from nnunet_doctor import catalogue, cli
 from nnunet_doctor.check import LANGUAGES, Check
 from nnunet_doctor.explanation import explanation
 
@@ -26,13 +27,23 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / ".docs"
 SITE: dict[str, Any] = runpy.run_path(str(DOCS / "site.py"))
 CHECKS = catalogue.load(with_examples=True)
+WRITTEN = {
+    "README.md": "index.md",
+    ".docs/pages/pipeline.md": "pipeline.md",
+    ".docs/pages/packs.md": "packs.md",
+    "checks/README.md": "format.md",
+}
+"""Pages that are written by hand in English, with their counterparts in .docs/pages/zh."""
 
 
 class Page(HTMLParser):
-    """What a page holds: its links, what it loads, and the places in it."""
+    """What a page holds: its language, its links, the first of its text, what it loads, and the places in it."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
+        self.language = ""
+        self.first_link: str | None = None
+        self._in_text = False
         self.links: list[str] = []
         self.loads: list[str] = []
         self.places: set[str] = set()
@@ -41,8 +52,13 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
         self.places |= {given[name] for name in ("id", "name") if name in given}
+        if tag == "html":
+            self.language = given["lang"]
+        self._in_text |= tag == "article"
         if tag == "a" and "href" in given:
             self.links.append(given["href"])
+            if self._in_text and self.first_link is None and given.get("class") != "headerlink":
+                self.first_link = given["href"]
         elif "src" in given:
             self.loads.append(given["src"])
         elif tag == "link" and given.get("rel") not in ("canonical", "next", "prev"):
@@ -110,9 +126,14 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
     assert foreign == set()
 
 
+def index_of(site: Path) -> Any:
+    """Return what the search looks into, section by section, and how it tells words apart."""
+    return json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))
+
+
 def test_search_finds_checks_in_both_languages(site: Path) -> None:
     """The index holds the page of each check in English and in Chinese."""
-    entries = json.loads((site / "search" / "search_index.json").read_text(encoding="utf-8"))["docs"]
+    entries = index_of(site)["docs"]
     found = "".join(entry["title"] for entry in entries if entry["location"].startswith("zh/shm-too-small.html"))
 
     assert {f"{language}/{check.id}.html" for language in LANGUAGES for check in CHECKS} <= {
@@ -120,6 +141,191 @@ def test_search_finds_checks_in_both_languages(site: Path) -> None:
     }
     # a mark of no width tells the search where a word ends
     assert {check.id: check for check in CHECKS}["shm-too-small"].text["zh"].title in found.replace("\u200b", "")
+
+
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("安装", "zh/index.html"),
+        ("豁免", "zh/index.html"),
+        ("容器", "zh/pipeline.html"),
+        ("探测", "zh/packs.html"),
+        ("正则", "zh/format.html"),
+        ("显卡", "zh/checks.html"),
+        ("内存", "zh/memory-short.html"),
+    ],
+)
+def test_search_finds_chinese_words(site: Path, word: str, page: str) -> None:
+    """A Chinese word in the middle of a sentence is a word of its own to the search, which compares beginnings.
+
+    A single character is none: the search would look for it in place of the word that begins with it.
+    """
+    index = index_of(site)
+    separator = re.compile(index["config"]["separator"])
+    words = {
+        piece
+        for entry in index["docs"]
+        if entry["location"].partition("#")[0] == page
+        for piece in separator.split(re.sub(r"<[^>]+>", " ", f"{entry['title']} {entry['text']}"))
+    }
+
+    assert any(piece.startswith(word) for piece in words)
+    assert {piece for piece in words if re.fullmatch("[\u4e00-\u9fff]", piece)} == set()
+
+
+def counterpart_of(path: str, site: Path) -> str:
+    """Return the page that says the same in the other language."""
+    name = path.rpartition("/")[2]
+    if not path.startswith("zh/"):
+        return f"zh/{name}"
+    return f"en/{name}" if (site / "en" / name).is_file() else name
+
+
+def test_each_page_leads_to_the_other_language(site: Path) -> None:
+    """The first link of a page is its counterpart, the page says in which language it is, and the theme speaks that."""
+    wrong = []
+    for path in site.rglob("*.html"):
+        name = path.relative_to(site).as_posix()
+        if name in ("404.html", "changes.html"):
+            continue
+        page = Page(path.read_text(encoding="utf-8"))
+        leads_to = os.path.normpath(Path(name).parent / (page.first_link or "")).replace(os.sep, "/")
+        if (leads_to, page.language) != (counterpart_of(name, site), "zh" if name.startswith("zh/") else "en"):
+            wrong.append((name, page.first_link, page.language))
+
+    assert wrong == []
+    assert Page((site / "changes.html").read_text(encoding="utf-8")).first_link == "zh/index.html"
+
+
+class Section(NamedTuple):
+    """A part of a page below a heading: what has to be the same in both languages."""
+
+    level: str
+    heading: str
+    blocks: list[str]
+    names: list[str]
+
+
+class Sections(HTMLParser):
+    """The sections of a text in Markdown, as the site reads it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[Section] = []
+        self._open: list[str] = []
+        self.feed(markdown.markdown(text, extensions=["fenced_code", "tables"]))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - HTMLParser gives them
+        self._open.append(tag)
+        if re.fullmatch("h[1-6]", tag):
+            self.found.append(Section(tag, "", [], []))
+        elif tag == "pre":
+            self.found[-1].blocks.append("")
+        elif tag == "code" and "pre" not in self._open:
+            self.found[-1].names.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:  # some, such as br, have no end of their own
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not self.found:
+            return
+        section = self.found[-1]
+        if "pre" in self._open:
+            section.blocks[-1] += data
+        else:
+            if "code" in self._open:
+                section.names[-1] += data
+            if section.level in self._open:
+                self.found[-1] = section._replace(heading=section.heading + data)
+
+
+def without_comments(block: str) -> list[str]:
+    """Return the lines of a block of code; what is said beside the names of a folder tree is a comment too."""
+    return [re.sub(r"((^|\s+)# .*|(?<=\S)\s{6,}\S.*)$", "", line) for line in block.splitlines()]
+
+
+def differences(english: str, chinese: str) -> list[str]:
+    """Name the sections that are not the same in both languages, with what is missing from the Chinese or too much."""
+    found = []
+    for here, there in zip_longest(Sections(english).found, Sections(chinese).found):
+        if here is None or there is None or here.level != there.level:
+            return [*found, f"{here and here.heading!r} stands where Chinese has {there and there.heading!r}"]
+        place = f"{here.heading!r} ({there.heading})"
+        mine, yours = ([without_comments(block) for block in section.blocks] for section in (here, there))
+        found += [f"{place}, code: {ours} | {theirs}" for ours, theirs in zip_longest(mine, yours) if ours != theirs]
+        named, said = ({" ".join(name.split()) for name in section.names} for section in (here, there))
+        if named != said:
+            found.append(f"{place}, names: missing {sorted(named - said)}, too much {sorted(said - named)}")
+    return found
+
+
+@pytest.mark.parametrize(("english", "chinese"), WRITTEN.items(), ids=WRITTEN.values())
+def test_chinese_page_holds_what_the_english_one_holds(english: str, chinese: str) -> None:
+    """The two have the same headings, and below each the same code, commands, options and names."""
+    texts = [(ROOT / path).read_text(encoding="utf-8") for path in (english, f".docs/pages/zh/{chinese}")]
+
+    assert differences(*texts) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("## Slurm\n", "### Slurm\n", "'Slurm'"),
+        ("--mem=48G", "--mem=64G", "'Slurm' (Slurm), code"),
+        ("`--gpus all`", "`--gpus 1`", "'Containers' (容器), names"),
+        ("## GitLab\n", "", "'pre-commit' (pre-commit), code"),
+    ],
+)
+def test_a_page_that_changes_alone_is_named(old: str, new: str, named: str) -> None:
+    """Whoever changes a heading, a line of code or an option in English only is told in which section."""
+    english = (DOCS / "pages" / "pipeline.md").read_text(encoding="utf-8")
+    chinese = (DOCS / "pages" / "zh" / "pipeline.md").read_text(encoding="utf-8")
+    assert old in english
+
+    assert named in "".join(differences(english.replace(old, new), chinese))
+
+
+@pytest.mark.parametrize("name", WRITTEN.values())
+def test_chinese_pages_are_written_as_chinese(name: str) -> None:
+    """Punctuation beside Chinese is that of Chinese, and no line ends within a sentence: browsers show that as a blank."""
+    text = (DOCS / "pages" / "zh" / name).read_text(encoding="utf-8")
+    prose = re.sub(r"`[^`\n]+`", "`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))
+
+    assert re.findall(r".{0,9}(?:[\u4e00-\u9fff`] ?[,;:?!(]|[,;:?!)] ?[\u4e00-\u9fff]).{0,9}", prose) == []
+    assert re.findall(r".{0,9}[^|\s]\n[^|\s#!>].{0,9}", prose) == []
+
+
+@pytest.mark.parametrize("path", [*WRITTEN, *(f".docs/pages/zh/{name}" for name in WRITTEN.values())])
+def test_links_lead_somewhere_in_the_repository_too(path: str) -> None:
+    """Pages are read where the code lies as well as on the site."""
+    links = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", (ROOT / path).read_text(encoding="utf-8"))
+
+    assert [link for link in links if not ((ROOT / path).parent / link).is_file()] == []
+
+
+def test_readme_leads_chinese_readers_to_their_page() -> None:
+    """Whoever reads no English finds the way in the first lines."""
+    first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:5]
+
+    assert any("[中文](.docs/pages/zh/index.md)" in line for line in first)
+
+
+@pytest.mark.parametrize(("language", "path"), [("en", "report.svg"), ("zh", "zh/report.svg")])
+def test_picture_shows_what_the_command_beside_it_finds(
+    language: str, path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report in the README holds the findings of today; the command with --report PATH draws it anew."""
+    monkeypatch.chdir(ROOT)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.findall(r"`nnunet-doctor (check --facts tests/\S+ --ignore [^`]+)`", readme)[0].split()
+    cli.main([*command, "--format", "text", "--lang", language])
+    of_finding = re.compile(r"\[([a-z0-9-]+)\]")
+    found = of_finding.findall(capsys.readouterr().out)
+
+    assert found == of_finding.findall((DOCS / "pages" / path).read_text(encoding="utf-8"))
+    assert found
 
 
 def words_of(text: str) -> str:
@@ -140,12 +346,34 @@ def test_page_says_what_explain_says(check: Check, language: str) -> None:
 
 
 def test_made_pages_are_not_lost() -> None:
-    """README, format, changes and options are pages, and the README's pictures and pages are found from there."""
+    """README, format, changes and options are pages, and so are the lists of checks."""
     pages = SITE["pages"]()
 
-    assert {"index.md", "format.md", "changes.md", "options.md", "en/index.md", "zh/index.md"} <= pages.keys()
-    assert "](.github/" not in pages["index.md"]
-    assert "## check\n" in pages["options.md"]
+    assert {"index.md", "format.md", "changes.md", "options.md", "zh/options.md"} <= pages.keys()
+    assert {"en/checks.md", "zh/checks.md"} <= pages.keys()
+    for path in ("options.md", "zh/options.md"):
+        assert "\n## check\n" in pages[path]
+        assert "\n## checks test\n" in pages[path]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "shown"),
+    [
+        ("index.md", "[x](.docs/pages/packs.md#a-folder)", "[x](packs.md#a-folder)"),
+        ("index.md", "![x](.docs/pages/report.svg)", "![x](report.svg)"),
+        ("zh/index.md", "[x](../../../README.md)", "[x](../index.md)"),
+        ("zh/format.md", "[x](../../../checks/README.md)", "[x](../format.md)"),
+        ("format.md", "[x](../.docs/pages/zh/format.md)", "[x](zh/format.md)"),
+        (
+            "zh/packs.md",
+            "[x](format.md) [y](https://a.org/b.md) [z](#_1)",
+            "[x](format.md) [y](https://a.org/b.md) [z](#_1)",
+        ),
+    ],
+)
+def test_links_of_the_repository_lead_on_the_site(path: str, text: str, shown: str) -> None:
+    """A link to a file of the repository becomes one to the page that this file is; others stay."""
+    assert SITE["moved"](text, path) == shown
 
 
 def blocks(page: str, language: str) -> list[str]:

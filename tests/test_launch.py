@@ -154,9 +154,9 @@ def test_much_output_is_unchanged(train):
 def test_output_is_seen_when_it_happens(train):
     """A line is handed over while the training goes on, although nnU-Net does not flush it."""
     seen = []
-    train("import time; print('Epoch 0'); time.sleep(0.8)", take=lambda _piece: seen.append(time.monotonic()))
+    train("import time; print('Epoch 0'); time.sleep(0.5)", take=lambda _piece: seen.append(time.monotonic()))
 
-    assert time.monotonic() - seen[0] > 0.4
+    assert time.monotonic() - seen[0] > 0.3
 
 
 def test_environment_is_the_given_one(train):
@@ -230,7 +230,7 @@ WORKER = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 
 @pytest.mark.parametrize("end", ["", "; sys.exit(1)", "; import os; os.kill(os.getpid(), 9)"])
 def test_worker_that_outlives_the_training_is_ended(train, monkeypatch, end):
     """A worker that the training leaves behind, with its output open, is ended and does not hold the doctor."""
-    monkeypatch.setattr(launch, "SECONDS_FOR_LAST_WORDS", 0.3)
+    monkeypatch.setattr(launch, "SECONDS_FOR_LAST_WORDS", 0.1)
 
     begun = time.monotonic()
     train(f"{WORKER}; sys.stdout.flush(){end}")
@@ -243,7 +243,7 @@ def test_worker_that_outlives_the_training_is_ended(train, monkeypatch, end):
 def test_worker_in_a_session_of_its_own_does_not_hold_the_doctor(train, monkeypatch, capfd):
     """A daemon that the training leaves behind is out of reach; it is not waited for, and its words do no harm."""
     monkeypatch.setattr(launch, "SECONDS_FOR_LAST_WORDS", 0.2)
-    talker = "import time, os; time.sleep(0.8); os.write(1, b'late'); time.sleep(60)"
+    talker = "import time, os; time.sleep(0.5); os.write(1, b'late'); time.sleep(60)"
     options = "start_new_session=True"
     code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {talker!r}], {options}).pid)"
 
@@ -251,7 +251,7 @@ def test_worker_in_a_session_of_its_own_does_not_hold_the_doctor(train, monkeypa
     ended = train(code)
     seconds = time.monotonic() - begun
     log = train.log.read_bytes()
-    time.sleep(0.6)
+    time.sleep(0.5)
     psutil.Process(int(log)).kill()
 
     assert (ended.code, seconds < 5) == (0, True)
@@ -307,9 +307,10 @@ def test_signals_are_passed_on(tmp_path, prepare, signals, expected):
         assert doctor.poll() is None
         time.sleep(0.02)
     training, worker = map(int, log.read_text().split()[:2])
-    for name in signals:
+    for name in signals[:-1]:
         doctor.send_signal(getattr(signal, name))
         time.sleep(0.2)
+    doctor.send_signal(getattr(signal, signals[-1]))
     printed, _ = doctor.communicate(timeout=15)
 
     assert printed.split("\n")[:-1] == expected

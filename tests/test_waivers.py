@@ -111,7 +111,7 @@ def test_an_expired_waiver_is_a_finding_and_waives_nothing(check: Any) -> None:
     assert set(found) == {"compile-on-windows", "waiver-expired"}
     assert found["waiver-expired"]["severity"] == "warning"
     assert found["waiver-expired"]["details"] == [
-        {"subject": "compile-on-windows", "message": "nnunet-doctor.toml:3 until 2020-12-31"}
+        {"subject": "compile-on-windows", "message": "nnunet-doctor.toml:3; valid until 2020-12-31"}
     ]
     assert report["waived"] == []
 

@@ -48,9 +48,11 @@ def from_plain(name: str, value: Any) -> Observed:
     """
     info = CATALOGUE.get(name)
     if info is None:
-        from nnunet_doctor.when import nearest
+        import difflib
 
-        raise FactError(f"there is no fact {name!r}{nearest(name, CATALOGUE)}")
+        near = next(iter(difflib.get_close_matches(name, CATALOGUE, n=1)), "")
+        hint = f"did you mean {near!r}?"
+        raise FactError(f"there is no fact {name!r}" + (f"; {hint}" if near else ""))
     if isinstance(value, Mapping) and set(value) == {"unknown"} and isinstance(value["unknown"], str):
         return Unknown(value["unknown"])
     if value is None and info.optional:

@@ -125,8 +125,10 @@ class Journal:
             record = json.loads(line)
             steps = tuple(from_record(step, self.dataset) for step in record["steps"])
             written = {str(path): str(digest) for path, digest in record["written"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except ValueError as error:
             raise UserError(f"{self.file} cannot be understood: {error}") from None
+        except (KeyError, TypeError, AttributeError, RecursionError):
+            raise UserError(f"{self.file} is not a journal of this doctor; nothing was changed") from None
         first = self.rounds[-1].first + len(self.rounds[-1].steps) if self.rounds else 0
         self.rounds.append(Round(first, steps, written, self.end))
         self.end += len(line) + 1

@@ -42,7 +42,7 @@ def read_json(path: Path, kind: type = dict) -> Json:
         if not path.is_file():
             return Json("missing")
         if path.stat().st_size > MOST_JSON_BYTES:
-            return Json("invalid", f"{path.name} has more than {MOST_JSON_BYTES // 1024**2} MB")
+            return Json("invalid", f"it has more than {MOST_JSON_BYTES // 1024**2} MB")
         raw = path.read_bytes()
         content = json.loads(raw.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
@@ -56,11 +56,16 @@ def read_json(path: Path, kind: type = dict) -> Json:
     except OSError as error:
         return Json("unreadable", error.strerror or str(error))
     if not isinstance(content, kind):
-        return Json("invalid", f"it holds {_KINDS[type(content)]} instead of {_KINDS[kind]}")
+        return Json("invalid", f"it should hold {_KINDS[kind]}, not {kind_of(content)}")
     if raw.startswith(codecs.BOM_UTF8):
         # json.load, which nnU-Net uses, refuses it
         return Json("invalid", "it begins with a byte order mark (BOM); save it as UTF-8 without one", content)
     return Json("ok", None, content)
+
+
+def kind_of(value: Any) -> str:
+    """Name the kind of a value that was read from JSON."""
+    return _KINDS[type(value)]
 
 
 def typed(value: Any, kind: type) -> Any:

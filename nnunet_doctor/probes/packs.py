@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_doctor import processes
-from nnunet_doctor.errors import UserError
+from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts import FactInfo, Observed, Unknown
 from nnunet_doctor.packs import Pack, installed
 from nnunet_doctor.probes.base import Context, Notes
@@ -32,8 +32,6 @@ def named(names: Sequence[str]) -> list[Pack]:
     packs = {pack.name: pack for pack in installed()}
     for name in names:
         if name not in packs:
-            from nnunet_doctor.when import nearest
-
             if not packs:
                 raise UserError(f"--probes {name}: no pack is installed")
             known, near = ", ".join(packs), nearest(name, packs)

@@ -90,7 +90,7 @@ def _words(tree: list[Any]) -> Iterator[str]:
                 yield f"nnU-Net ({item.pid}): {item.status()}"
             else:
                 states[item.status()] += 1
-    yield from (f"{count} more processes: {state}" for state, count in states.items())
+    yield from (f"other processes ({count}): {state}" for state, count in states.items())
 
 
 def _memory_left() -> float | None:

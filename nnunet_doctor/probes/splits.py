@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_doctor.facts import Detail
+from nnunet_doctor.probes.jsonfile import kind_of
 
 PARTS = ("train", "val")
 
@@ -62,13 +63,13 @@ def read(content: Sequence[Any], fold: str | None) -> Splits:
 def _problem(item: Any) -> str | None:
     """Say what keeps nnU-Net from using a fold; None for nothing. Without a case to draw from, a loader fails."""
     if not isinstance(item, dict):
-        return type(item).__name__
+        return f"it should hold an object, not {kind_of(item)}"
     for part in PARTS:
         if part not in item:
-            return f"no {part}"
+            return f"{part} is missing"
         cases = item[part]
         if not isinstance(cases, list):
-            return f"{part}: {type(cases).__name__}"
+            return f"{part} should hold a list, not {kind_of(cases)}"
         if not cases:
             return f"{part}: []"
         strange = [case for case in cases if not isinstance(case, str)]

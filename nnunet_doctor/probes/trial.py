@@ -283,10 +283,9 @@ def _no_chance(name: str, trials: _Trials, context: Context) -> Unknown:
     for need in _stands_on(name):
         if _fails(need, trials):
             error = trials.outcomes[need].error
-            is_device = need == "device"
-            return Unknown(
-                f"the trial of the device failed: {error}" if is_device else f"torch cannot be imported: {error}"
-            )
+            if need == "torch":
+                return Unknown(f"torch cannot be imported: {error}")
+            return Unknown(f"the trial of the device failed: {error}")
     return Unknown(f"the {context.timeout:g} s of all trials were over before it; --timeout gives them more")
 
 

@@ -190,7 +190,7 @@ def build(
         passed=[check.id for check in diagnosis.passed],
         ignored=list(ignored),
         plan=plan_record(plan),
-        machine=machine(facts),
+        machine=machine(facts, language),
         dataset=dataset(facts),
         waived=[waived_record(item, facts, language) for item in diagnosis.waived],
         known=list(known),
@@ -280,7 +280,7 @@ def shell_of(facts: Facts) -> str:
     return shell if isinstance(shell, str) else "posix"
 
 
-def machine(facts: Facts) -> MachineRecord:
+def machine(facts: Facts, language: str) -> MachineRecord:
     """Return the machine in a few words; what is unknown is "?"."""
 
     def known(name: str) -> str | None:
@@ -292,7 +292,7 @@ def machine(facts: Facts) -> MachineRecord:
         python=known("python.version") or "?",
         torch=known("torch.version"),
         nnunet=known("nnunet.version"),
-        gpu=known("gpu.description") or "?",
+        gpu=translated(language, known("gpu.description") or "?"),
     )
 
 

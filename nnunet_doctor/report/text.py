@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import os
 import re
@@ -21,6 +22,8 @@ MARKS = {"error": ("FAIL", "bold red"), "warning": ("warn", "yellow"), "info": (
 INDENT = 6
 LABELLED = INDENT + 7
 MOST_DETAILS = 12
+SVG_COLUMN = 12.2
+"""Width of a letter in pictures of the terminal, as rich draws them."""
 MOST_WAIVED = 3
 PIPED_WIDTH = 100
 """Width where there is no terminal; commands are never broken anyway."""
@@ -245,7 +248,15 @@ def to_svg(report: Report, language: str, shell: str, width: int = 100) -> str:
     )
     print_report(report, console, language, shell)
     # without the fonts that rich would have a browser load from the network
-    return re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="nnunet-doctor check"), flags=re.DOTALL)
+    svg = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="nnunet-doctor check"), flags=re.DOTALL)
+    return re.sub(r'(textLength=")[\d.]+("[^>]*>)([^<]*)', _as_wide_as_it_is, svg)
+
+
+def _as_wide_as_it_is(found: re.Match[str]) -> str:
+    """Give a text the width of its columns; rich counts letters, which squeezes Chinese ones."""
+    from rich.cells import cell_len
+
+    return f"{found[1]}{SVG_COLUMN * cell_len(html.unescape(found[3])):.1f}{found[2]}{found[3]}"
 
 
 def value_of(value: object, language: str) -> str:

@@ -20,7 +20,7 @@ from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.watch import Watch, duration, tell
 from nnunet_doctor.run.why import Why
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 
 class Manner(NamedTuple):
@@ -100,7 +100,8 @@ def _once(
         now = time.monotonic()
         usage = sample(child[0], fold, gpus=start.facts["training.device"] == "cuda")
         for item in guard.look(usage, now):
-            watch.tell(say(manner.language, item.key, id=item.check, **item.values))
+            values = {name: translated(manner.language, str(value)) for name, value in item.values.items()}
+            watch.tell(say(manner.language, item.key, id=item.check, **values))
         if manner.stall_timeout is not None and guard.silent_for(now) >= manner.stall_timeout:
             watch.tell(say(manner.language, "run_stall_ends", minutes=round(guard.silent_for(now) / 60)))
             processes.end_tree(child[0])

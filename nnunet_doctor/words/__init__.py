@@ -8,8 +8,8 @@ where it is shown. ``zh-sentences.toml``, ``zh-facts.toml`` and ``zh-help.toml``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +49,21 @@ def keys(language: str) -> frozenset[str]:
 # --- sentences of the code -------------------------------------------------------------------------------------------
 
 
-class _Form(NamedTuple):
-    """A sentence with gaps: its longest piece between them, what it matches, and how the other language says it."""
+_PLACE = re.compile(r"\S+|.*[/\\].*|.*:\d+", re.DOTALL)
+"""What looks like a path, a name, or a line of a file."""
 
+
+class _Form(NamedTuple):
+    """A sentence with gaps, in English and as the other language says it.
+
+    Attributes:
+        letters: How many it has of its own.
+        piece: Its longest piece between gaps.
+        pattern: What it matches.
+        said: The other language; gaps are numbered (``{0}``) where they come in another order.
+    """
+
+    letters: int
     piece: str
     pattern: re.Pattern[str]
     said: str
@@ -70,17 +82,17 @@ def phrases(language: str, book: str) -> Mapping[str, str]:
 
 @cache
 def _forms(language: str) -> tuple[_Form, ...]:
-    """Return sentences with gaps, those with most letters of their own first."""
-    open_ones = [(english, said) for english, said in phrases(language, "sentences").items() if "{}" in english]
-    open_ones.sort(key=lambda item: -len(item[0]))
-    return tuple(
+    forms = (
         _Form(
+            sum(map(str.isalpha, english)),
             max(english.split("{}"), key=len),
             re.compile("(.*?)".join(map(re.escape, english.split("{}"))), re.DOTALL),
             said,
         )
-        for english, said in open_ones
+        for english, said in phrases(language, "sentences").items()
+        if "{}" in english
     )
+    return tuple(sorted(forms, key=lambda form: -len(form.pattern.pattern)))
 
 
 def phrase(language: str, book: str, english: str) -> str:
@@ -94,30 +106,48 @@ def translated(language: str, english: str) -> str:
     What fills its gaps is translated likewise. Sentences may be joined ("one; the other", "PLACE: sentence"). What is
     no sentence of the code (the words of an operating system, of a library, of a pack) stays as it is.
     """
-    return english if language == _SPOKEN else _translation(language, english) or english
+    return english if language == _SPOKEN else _translation(language, english).text
 
 
-def _translation(language: str, english: str) -> str | None:
-    """Return the translation of a sentence, or None where none is known."""
-    if english in phrases(language, "sentences"):
-        return phrases(language, "sentences")[english]
+class _Translation(NamedTuple):
+    """A text in another language, and how many letters of the original are known words of the code."""
+
+    known: int
+    text: str
+
+
+@lru_cache(maxsize=4096)
+def _translation(language: str, english: str) -> _Translation:
+    """Return the reading of a text that knows most of it: as one sentence, or as several that are joined."""
+    said = phrases(language, "sentences").get(english)
+    if said is not None:
+        return _Translation(sum(map(str.isalpha, english)), said)
+    found = [*_of_places(language, english), *_filled(language, english), *_joined(language, english)]
+    return max(found, key=lambda item: item.known, default=_Translation(0, english))
+
+
+def _of_places(language: str, english: str) -> Iterator[_Translation]:
+    """Read a text as a place, or a sentence, with a sentence that is said of it."""
+    for place in re.finditer(JOINTS[_SPOKEN][1], english):
+        head, tail = (_translation(language, part) for part in (english[: place.start()], english[place.end() :]))
+        if tail.known and (head.known or _PLACE.fullmatch(head.text)):
+            yield _Translation(head.known + tail.known, f"{head.text}{JOINTS[language][1]}{tail.text}")
+
+
+def _joined(language: str, english: str) -> Iterator[_Translation]:
+    """Read a text as two of equal rank, of which one at least is known."""
+    for joint in re.finditer(JOINTS[_SPOKEN][0], english):
+        parts = [_translation(language, part) for part in (english[: joint.start()], english[joint.end() :])]
+        known = sum(part.known for part in parts)
+        if known:
+            yield _Translation(known, JOINTS[language][0].join(part.text for part in parts))
+
+
+def _filled(language: str, english: str) -> Iterator[_Translation]:
+    """Read a text as each sentence whose gaps it fills."""
     for form in _forms(language):
         if form.piece in english and (match := form.pattern.fullmatch(english)):
-            values = [_translation(language, value) or value for value in match.groups()]
-            return _filled(form.said, values)
-    (between, behind), (joint, mark) = JOINTS[_SPOKEN], JOINTS[language]
-    parts = english.split(between)
-    known = [_translation(language, part) for part in parts] if len(parts) > 1 else []
-    if any(known):
-        return joint.join(said or part for said, part in zip(known, parts, strict=True))
-    for found in re.finditer(re.escape(behind), english):
-        said = _translation(language, english[found.end() :])
-        if said is not None:
-            return f"{english[: found.start()]}{mark}{said}"
-    return None
-
-
-def _filled(said: str, values: list[str]) -> str:
-    """Fill the gaps of a sentence, which are numbered (``{0}``) where they come in another order."""
-    rest = iter(values)
-    return re.sub(r"\{(\d*)\}", lambda gap: values[int(gap[1])] if gap[1] else next(rest), said)
+            values = [_translation(language, value) for value in match.groups()]
+            rest = iter(values)
+            text = re.sub(r"\{(\d*)\}", lambda gap: (values[int(gap[1])] if gap[1] else next(rest)).text, form.said)  # noqa: B023
+            yield _Translation(form.letters + sum(value.known for value in values), text)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from nnunet_doctor import catalogue
-from nnunet_doctor.check import Check, Fix, Text
+from nnunet_doctor.check import Body, Check, Fix, Text
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose, fixes_for
 from nnunet_doctor.log.facts import laid_over
@@ -53,10 +53,13 @@ def said(
     return diagnose(reader.reading())
 
 
-def check(id: str, severity: str = "error", **keys: object) -> Check:
-    """Make a check that only a log shows."""
+def check(
+    id: str, severity: str = "error", when: When | None = None, explains: tuple[str, ...] = (), **tables: object
+) -> Check:
+    """Make a check that a log shows."""
     text = Text(f"title of {id}", "why")
-    return Check(id, "training", severity, {"en": text, "zh": text}, **keys)  # type: ignore[arg-type]
+    body = Body({"en": text, "zh": text}, **tables)  # type: ignore[arg-type]
+    return Check(id, "training", severity, lambda: body, when, explains=explains)
 
 
 BROKEN = check("broken", log_cause=("broken thing",))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 
 from nnunet_doctor import catalogue
-from nnunet_doctor.check import Check, Text
+from nnunet_doctor.check import Body, Check, Text
 from nnunet_doctor.log.literals import DIGITS, Index, needs_of
 from nnunet_doctor.log.prefix import strip_prefixes
 from nnunet_doctor.log.reading import ENDING, Known, Reader, Reading, ended_by, fails
@@ -22,10 +22,11 @@ KNOWN = Known(CHECKS)
 SIGNATURES = signatures_of(CHECKS)
 
 
-def check(id: str = "some-check", **keys: object) -> Check:
+def check(id: str = "some-check", **tables: object) -> Check:
     """Make a check that only a log shows."""
     text = Text("title", "why")
-    return Check(id, "training", "error", {"en": text, "zh": text}, **keys)  # type: ignore[arg-type]
+    body = Body({"en": text, "zh": text}, **tables)  # type: ignore[arg-type]
+    return Check(id, "training", "error", lambda: body)
 
 
 def read(lines: Iterable[str], checks: Iterable[Check] = CHECKS, size: int = 1000) -> Reading:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-import venv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,14 +71,6 @@ class Packages:
         lines += [f"Requires-Dist: {item}" for item in requires]
         (folder / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return folder
-
-
-@pytest.fixture(scope="session")
-def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an interpreter with no package at all, whatever the tests themselves run in."""
-    folder = tmp_path_factory.mktemp("bare")
-    venv.create(folder, symlinks=os.name != "nt", with_pip=False)
-    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 @pytest.fixture

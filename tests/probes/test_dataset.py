@@ -319,9 +319,9 @@ def test_layout_of_a_broken_dataset(tmp_path, content):
         pytest.param(b'{\n  "a": 1,\n  "b": 2\n  "c": 3\n}', "line 4, column 3: ", id="comma missing"),
         pytest.param(b"[" * 200_000, "it is nested too deeply", id="deep lists"),
         pytest.param(b'{"a":' * 200_000, "it is nested too deeply", id="deep objects"),
-        pytest.param(b"[1, 2]", "it holds a list instead of an object", id="list"),
-        pytest.param(b'"labels"', "it holds a str instead of an object", id="text"),
-        pytest.param(b"null", "it holds a NoneType instead of an object", id="null"),
+        pytest.param(b"[1, 2]", "it should hold an object, not a list", id="list"),
+        pytest.param(b'"labels"', "it should hold an object, not a text", id="text"),
+        pytest.param(b"null", "it should hold an object, not null", id="null"),
         pytest.param('{"a": 1}'.encode("utf-16"), "byte 0 is not UTF-8", id="UTF-16"),
         pytest.param('{"a": 1}'.encode("utf-16-le"), "line 1, column 2: ", id="UTF-16 without a mark"),
         pytest.param('{"labels": "肿瘤"}'.encode("gbk"), "byte 12 is not UTF-8", id="GBK"),
@@ -356,7 +356,7 @@ def test_huge_json_is_not_read(tmp_path):
     found, peak = with_peak(lambda: read_json(path))
 
     assert peak < 10 * 1024**2
-    assert (found.state, found.error) == ("invalid", "dataset.json has more than 50 MB")
+    assert (found.state, found.error) == ("invalid", "it has more than 50 MB")
 
 
 def test_missing_json(tmp_path):
@@ -506,7 +506,7 @@ def test_inheritance_in_a_circle_ends():
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        ([1], "it holds a list instead of an object"),
+        ([1], "it should hold an object, not a list"),
         ({"plans": 1}, "it holds no configurations"),
         ({"configurations": ["2d"]}, "it holds no configurations"),
     ],
@@ -615,7 +615,7 @@ def test_stored_cases(tmp_path, files, expected):
         (b"[{}, {}, {}, {}, {}]", 5, None),
         (b"[]", 0, None),
         (None, None, None),
-        (b"{}", None, "it holds a dict instead of a list"),
+        (b"{}", None, "it should hold a list, not an object"),
         (b"[", None, "line 1, column 2: Expecting value"),
         (b"[" * 200_000, None, "it is nested too deeply"),
         (b"\xff\xfe[\x00]\x00", None, "byte 0 is not UTF-8"),
@@ -644,7 +644,7 @@ def test_huge_splits_are_not_read(look, bases):
 
     values, peak = with_peak(lambda: look("10"))
 
-    assert values["preprocessed.splits_error"] == "splits_final.json has more than 50 MB"
+    assert values["preprocessed.splits_error"] == "it has more than 50 MB"
     assert peak < 10 * 1024**2
 
 

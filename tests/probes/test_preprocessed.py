@@ -269,7 +269,7 @@ def test_only_the_cases_of_the_fold_count(look, place):
     (place.data / "colon_5_seg.b2nd").write_bytes(b"")
 
     assert look()["incomplete"] == (Detail("colon_0", "colon_0.pkl"),)
-    assert look()["damaged"] == (Detail("colon_5", "colon_5_seg.b2nd, 0 bytes"),)
+    assert look()["damaged"] == (Detail("colon_5", "colon_5_seg.b2nd: 0 bytes"),)
     assert look(fold="1", validates=True)["incomplete"] == ()
 
 

@@ -23,11 +23,11 @@ def test_the_wanted_fold():
 @pytest.mark.parametrize(
     ("item", "message"),
     [
-        ([["a"], ["b"]], "list"),
-        ({"train": ["a"]}, "no val"),
-        ({"training": ["a"], "val": ["b"]}, "no train"),
+        ([["a"], ["b"]], "it should hold an object, not a list"),
+        ({"train": ["a"]}, "val is missing"),
+        ({"training": ["a"], "val": ["b"]}, "train is missing"),
         ({"train": ["a"], "val": []}, "val: []"),
-        ({"train": {"a": 1}, "val": ["b"]}, "train: dict"),
+        ({"train": {"a": 1}, "val": ["b"]}, "train should hold a list, not an object"),
         ({"train": ["a", 12], "val": ["b"]}, "train: 12"),
         ({"train": ["a"], "val": [None]}, "val: None"),
     ],

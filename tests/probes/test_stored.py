@@ -58,11 +58,15 @@ def test_a_case_that_lacks_a_file(folder, missing, incomplete):
 @pytest.mark.parametrize(
     ("name", "content", "what"),
     [
-        ("a.b2nd", b"", "a.b2nd, 0 bytes"),
-        ("a_seg.b2nd", frame(200, declared=201), "a_seg.b2nd, 200 bytes"),
-        ("a.b2nd", b"\0" * 300, "a.b2nd, 300 bytes"),
-        ("a.b2nd", frame()[:10], "a.b2nd, 10 bytes"),
-        ("a.pkl", pickle.dumps(list(range(100)))[:-1], f"a.pkl, {len(pickle.dumps(list(range(100)))) - 1} bytes"),
+        ("a.b2nd", b"", "a.b2nd: 0 bytes"),
+        ("a_seg.b2nd", frame(200, declared=201), "a_seg.b2nd: cut off, 200 bytes"),
+        ("a.b2nd", b"\0" * 300, "a.b2nd: cut off, 300 bytes"),
+        ("a.b2nd", frame()[:10], "a.b2nd: cut off, 10 bytes"),
+        (
+            "a.pkl",
+            pickle.dumps(list(range(100)))[:-1],
+            f"a.pkl: cut off, {len(pickle.dumps(list(range(100)))) - 1} bytes",
+        ),
     ],
 )
 def test_a_file_that_is_cut(folder, name, content, what):
@@ -93,7 +97,7 @@ def test_an_empty_npy_is_damage_and_a_cut_one_is_not(tmp_path):
     (tmp_path / "a.npy").write_bytes(b"")
     (tmp_path / "b_seg.npy").write_bytes(b"\x93NUMPY")
 
-    assert stored.look(tmp_path).damaged == {"a": "a.npy, 0 bytes"}
+    assert stored.look(tmp_path).damaged == {"a": "a.npy: 0 bytes"}
 
 
 def test_only_the_newest_files_are_opened(folder, monkeypatch):

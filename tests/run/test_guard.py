@@ -20,11 +20,13 @@ def test_silence_without_work_is_a_stall() -> None:
     said = [
         item
         for now in range(0, 1800, 60)
-        for item in guard.look(Usage(cpu_seconds=5.0, processes=("nnU-Net (7): sleeping", "3 x sleeping")), float(now))
+        for item in guard.look(
+            Usage(cpu_seconds=5.0, processes=("nnU-Net (7): sleeping", "other processes (3): sleeping")), float(now)
+        )
     ]
 
     assert [item.key for item in said] == ["run_stalled"]
-    assert said[0].values["processes"] == "nnU-Net (7): sleeping; 3 x sleeping"
+    assert said[0].values["processes"] == "nnU-Net (7): sleeping; other processes (3): sleeping"
     assert said[0].values["minutes"] == LEAST_STALL_SECONDS / 60
 
 

@@ -216,7 +216,7 @@ def _values(
         # which of them were counted, and how often, is chance
         parts = [f"over {MOST_VALUES} values, {tally.lowest:g} to {tally.highest:g}"]
     elif left > 0:
-        parts.append(f"{left} more values")
+        parts.append(f"more values: {left}")
     if parts:
         structure.add("label-unexpected", path, "; ".join(parts))
         if any(value != int(value) for value, _ in strange if abs(value) < 2**53):

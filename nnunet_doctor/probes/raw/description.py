@@ -94,7 +94,7 @@ def understand(raw: bytes) -> Description:
     if isinstance(content, dict):
         return _described(content, found)
     if not found.counts["json-syntax"]:
-        found.add("json-type", f"{_kind(content)} instead of object")
+        found.add("json-type", f"{_kind(content)} instead of an object")
     return Description(faults=found.all())
 
 
@@ -111,7 +111,7 @@ class _Found:
             self.faults.append((id, _cut(message, MOST_LETTERS)))
 
     def wrong(self, key: str, value: object, wanted: str) -> None:
-        self.add("json-type", f"{_cut(key)}: {_shown(value)} instead of {wanted}")
+        self.add("json-type", f"{_cut(key)} holds {_shown(value)} instead of {wanted}")
 
     def all(self) -> tuple[Fault, ...]:
         left = {id: count - MOST_FAULTS for id, count in self.counts.items() if count > MOST_FAULTS}
@@ -187,7 +187,7 @@ _KEY = re.compile(r'"(?P<key>[^"\\\n]*(?:\\.[^"\\\n]*)*)"(?=\s*:)', re.DOTALL)
 
 def _place(text: str, error: json.JSONDecodeError) -> str:
     if not text.strip():
-        return "empty"
+        return "empty file"
     line = text[error.pos - error.colno + 1 :].partition("\n")[0].strip()
     if not line:
         return f"line {error.lineno}, column {error.colno}: {error.msg}"
@@ -287,11 +287,11 @@ def _nearest(key: str, content: Mapping[str, Any]) -> str | None:
 
 def _channels(value: Any, found: _Found) -> tuple[str, ...] | None:
     if not isinstance(value, dict) or not value:
-        found.wrong("channel_names", value, 'object such as {"0": "CT"}')
+        found.wrong("channel_names", value, 'an object such as {"0": "CT"}')
         return tuple(map(_plain, value)) if isinstance(value, list) and value else None
     for key, name in value.items():
         if not isinstance(name, str):
-            found.wrong(f"channel_names[{_cut(key)!r}]", name, "text")
+            found.wrong(f"channel_names[{_cut(key)!r}]", name, "a text")
     if list(value) != [str(number) for number in range(len(value))]:
         found.add("json-channel-keys", ", ".join(value))
     for key, name in value.items():
@@ -309,7 +309,7 @@ _CT = re.compile(r"(?:^|[^a-z])(?:ct|ncct|cect|ldct|cta|computed.?tomography)(?:
 
 def _file_ending(value: Any, found: _Found) -> str | None:
     if not isinstance(value, str) or not value:
-        found.wrong("file_ending", value, "text such as .nii.gz")
+        found.wrong("file_ending", value, "a text such as .nii.gz")
         return None
     if not value.startswith("."):
         found.wrong("file_ending", value, f"{'.' + value!r}")
@@ -321,14 +321,14 @@ def _file_ending(value: Any, found: _Found) -> str | None:
 
 def _cases(value: Any, found: _Found) -> int | None:
     if type(value) is not int or value < 0:
-        found.wrong("numTraining", value, "whole number")
+        found.wrong("numTraining", value, "a whole number")
         return int(value) if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10 else None
     return value
 
 
 def _labels(value: Any, found: _Found) -> tuple[dict[str, tuple[int, ...]] | None, int | None]:
     if not isinstance(value, dict):
-        found.wrong("labels", value, 'object such as {"background": 0, "tumour": 1}')
+        found.wrong("labels", value, 'an object such as {"background": 0, "tumour": 1}')
         return None, None
     if value and all(_is_number(key) and isinstance(name, str) and not _is_number(name) for key, name in value.items()):
         # written as in nnU-Net v1 and the Decathlon: {"0": "background"}
@@ -442,7 +442,7 @@ def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
     if value == "None":
         return None
     if not isinstance(value, str):
-        found.wrong("overwrite_image_reader_writer", value, "text")
+        found.wrong("overwrite_image_reader_writer", value, "a text")
         return None
     if value in READERS:
         return value
@@ -455,22 +455,29 @@ def _reader(content: Mapping[str, Any], found: _Found) -> str | None:
 
 def _listed(value: Any, found: _Found) -> dict[str, Listed] | None:
     if not isinstance(value, dict):
-        found.wrong("dataset", value, 'object such as {"case_1": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}')
+        found.wrong("dataset", value, 'an object such as {"case_1": {"images": ["a.nii.gz"], "label": "b.nii.gz"}}')
         return None
     listed: dict[str, Listed] = {}
     for case, entry in value.items():
         images, label = (entry.get("images"), entry.get("label")) if isinstance(entry, dict) else (None, None)
         if not isinstance(images, list) or not images or not all(isinstance(path, str) for path in images):
-            found.wrong(f"dataset[{_cut(case)!r}].images", images, "list of paths")
+            found.wrong(f"dataset[{_cut(case)!r}].images", images, "a list of paths")
         elif not isinstance(label, str):
-            found.wrong(f"dataset[{_cut(case)!r}].label", label, "path")
+            found.wrong(f"dataset[{_cut(case)!r}].label", label, "a path")
         else:
             listed[case] = Listed(tuple(images), label)
     return listed
 
 
 def _kind(value: Any) -> str:
-    words = {dict: "object", list: "list", str: "text", bool: "true or false", int: "number", float: "number"}
+    words = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+    }
     return words.get(type(value), "null")
 
 

@@ -195,9 +195,10 @@ def _type_name(dtype: str) -> str:
 def _image_faults(header: Header, found: Tally, reader: str) -> Iterator[Fault]:
     # ITK's NIfTI reader stores 0 for what is no number (seen with SimpleITK 2.2.1 to 2.5.7)
     is_hidden = header.format == "nifti" and reader.startswith("SimpleITK")
-    for id, word, count in (("nan", "NaN", found.nans), ("inf", "infinity", found.infs)):
-        if count:
-            yield id, f"{word} in {count} voxels, read as 0" if is_hidden else f"{word} in {count} voxels"
+    if found.nans:
+        yield "nan", f"NaN in {found.nans} voxels, read as 0" if is_hidden else f"NaN in {found.nans} voxels"
+    if found.infs:
+        yield "inf", f"infinite in {found.infs} voxels, read as 0" if is_hidden else f"infinite in {found.infs} voxels"
     if found.lowest is None or found.highest is None:
         return
     lowest, highest = (value * header.slope + header.intercept for value in (found.lowest, found.highest))
@@ -260,7 +261,7 @@ def looks_like(head: bytes) -> str:
         return "HTML page"
     if start.startswith(b"<?xml"):
         return "XML"
-    return "text" if _is_text(head[:512]) else ""
+    return "plain text" if _is_text(head[:512]) else ""
 
 
 def _is_text(start: bytes) -> bool:

@@ -143,7 +143,7 @@ def _slices_of(header: Header) -> int:
         raise _NoPictureError(f"a slice of {_slice_bytes(header) // 1024**2} MB")
     slices = header.shape[2] if len(header.shape) == 3 else 1
     if slices > MOST_SLICES:
-        raise _NoPictureError(f"{slices} slices")
+        raise _NoPictureError(f"more than {MOST_SLICES} slices")
     return slices
 
 

@@ -29,6 +29,7 @@ FLAT = (".png", ".bmp", ".tif", ".tiff")
 FOREIGN = {*FORMATS, ".jpg", ".jpeg", ".dcm", ".nii.bz2", ".hdr", ".img", ".mhd", ".nhdr", ".npy", ".npz", ".gif"}
 """Endings of images; what has another one (README.md, Thumbs.db, CASE.json) is nobody's mistake."""
 
+UNLISTED = "the folder cannot be listed"
 FOLDS = 5
 MOST_MISSING = 20
 MOST_LETTERS = 100
@@ -216,7 +217,7 @@ def _entries(folder: str, name: str) -> list[_Entry] | None:
 def _no_entries(folder: str, name: str, subject: str, message: str = "") -> tuple[str, str, str]:
     """Say why a folder could not be listed."""
     if os.path.isdir(os.path.join(folder, name)):
-        return "unreadable", subject, f"{READ_ERROR} the folder cannot be listed"
+        return "unreadable", subject, f"{READ_ERROR} {UNLISTED}"
     return "folder-missing", subject, message
 
 

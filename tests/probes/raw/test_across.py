@@ -85,14 +85,14 @@ TURNED = (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 @pytest.mark.parametrize(
     ("fields", "id", "message"),
     [
-        ({"shape": (64, 64, 31)}, "shape-mismatch", "64 x 64 x 31; 64 x 64 x 30 in imagesTr/c2_0000.nii.gz"),
-        ({"shape": (64, 64)}, "shape-mismatch", "64 x 64; 64 x 64 x 30 in imagesTr/c2_0000.nii.gz"),
-        ({"spacing": (1.0, 1.0, 3.1)}, "spacing-mismatch", "1, 1, 3.1; 1, 1, 3 in imagesTr/c2_0000.nii.gz"),
-        ({"origin": MOVED}, "origin-mismatch", "0, 0, 7.5; 0, 0, 0 in imagesTr/c2_0000.nii.gz (7.5 mm)"),
+        ({"shape": (64, 64, 31)}, "shape-mismatch", "64 x 64 x 31; unlike 64 x 64 x 30 in imagesTr/c2_0000.nii.gz"),
+        ({"shape": (64, 64)}, "shape-mismatch", "64 x 64; unlike 64 x 64 x 30 in imagesTr/c2_0000.nii.gz"),
+        ({"spacing": (1.0, 1.0, 3.1)}, "spacing-mismatch", "1, 1, 3.1; unlike 1, 1, 3 in imagesTr/c2_0000.nii.gz"),
+        ({"origin": MOVED}, "origin-mismatch", "0, 0, 7.5; unlike 0, 0, 0 in imagesTr/c2_0000.nii.gz, 7.5 mm away"),
         (
             {"direction": TURNED},
             "direction-mismatch",
-            "-1, 0, 0, 0, 1, 0, 0, 0, 1; 1, 0, 0, 0, 1, 0, 0, 0, 1 in imagesTr/c2_0000.nii.gz",
+            "-1, 0, 0, 0, 1, 0, 0, 0, 1; unlike 1, 0, 0, 0, 1, 0, 0, 0, 1 in imagesTr/c2_0000.nii.gz",
         ),
     ],
 )
@@ -183,16 +183,16 @@ def test_channels_of_pictures(compared):
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ([(0, 9), (1, 1), (3, 5), (255, 2)], {"label-unexpected": "3 (5 voxels), 255 (2 voxels)"}),
-        ([(-1, 4), (0, 9), (1, 1), (2, 1)], {"label-unexpected": "-1 (4 voxels)"}),
-        ([(0, 9), (0.5, 3), (1, 1), (2, 1)], {"label-unexpected": "0.5 (3 voxels)"}),
+        ([(0, 9), (1, 1), (3, 5), (255, 2)], {"label-unexpected": "value (voxels): 3 (5), 255 (2)"}),
+        ([(-1, 4), (0, 9), (1, 1), (2, 1)], {"label-unexpected": "value (voxels): -1 (4)"}),
+        ([(0, 9), (0.5, 3), (1, 1), (2, 1)], {"label-unexpected": "value (voxels): 0.5 (3)"}),
         (
             [(0, 9), *((value, 1) for value in range(1, 13))],
-            {"label-unexpected": "".join(f"{n} (1 voxels), " for n in range(3, 11)) + "2 more values"},
+            {"label-unexpected": f"value (voxels): {', '.join(f'{n} (1)' for n in range(3, 11))}; more values: 2"},
         ),
         ([(0, 1000)], {"label-empty": ""}),
         ([(1, 500), (2, 500)], {"label-no-background": ""}),
-        ([(1, 500), (2.0, 500), (7, 1)], {"label-unexpected": "7 (1 voxels)", "label-no-background": ""}),
+        ([(1, 500), (2.0, 500), (7, 1)], {"label-unexpected": "value (voxels): 7 (1)", "label-no-background": ""}),
     ],
 )
 def test_values_of_a_label(compared, values, expected):
@@ -233,7 +233,7 @@ def test_label_of_nan(compared):
     report.tally.nans, report.tally.infs = 2, 1
 
     assert compared(dataset(label_c1=report)) == {
-        "label-unexpected": {"labelsTr/c1.nii.gz": "0.5 (1 voxels), NaN or infinite (3 voxels)"}
+        "label-unexpected": {"labelsTr/c1.nii.gz": "value (voxels): 0.5 (1); NaN or infinite (3 voxels)"}
     }
 
 
@@ -262,7 +262,7 @@ def test_classes(compared):
     found = compared(with_values(no_tumour, label_c3=label(BLOBS)))
     assert found == {"class-in-one-case": {"labelsTr/c3.nii.gz": "tumour = 2"}}
     found = compared(with_values([(0, 10)]))
-    assert found.pop("no-foreground") == {"labelsTr": "6 labels"}
+    assert found.pop("no-foreground") == {"labelsTr": "6 labels, all of them background"}
     assert list(found) == ["label-empty"]
 
 

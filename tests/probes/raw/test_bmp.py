@@ -106,7 +106,7 @@ LEGAL = {
 REFUSED = {
     "4 bit, grey": (bitmap(9, 3, 4, pixels(9, 3, 4), shades(range(16))), "BMP 4 bit, grey palette"),
     "2 bit": (bitmap(9, 3, 2, pixels(9, 3, 2), COLOURS[:16]), "BMP 2 bit, compression 0"),
-    "300 colours": (bitmap(5, 3, 8, pixels(5, 3, 8), COLOURS + COLOURS[:176], number=300), "300 colours"),
+    "300 colours": (bitmap(5, 3, 8, pixels(5, 3, 8), COLOURS + COLOURS[:176], number=300), "palette of 300 colours"),
     "JPEG": (bitmap(5, 3, 24, pixels(5, 3, 24), compression=4), "BMP 24 bit, compression 4"),
     "PNG": (bitmap(5, 3, 24, pixels(5, 3, 24), compression=5), "BMP 24 bit, compression 5"),
     "run lengths of 24 bit": (bitmap(5, 2, 24, RLE8, compression=1), "BMP 24 bit, compression 1"),

@@ -231,7 +231,7 @@ def test_process_that_cannot_start(tasks, workers, code):
     """Where processes end before they are ready, this one does all the work, and no file is given up."""
     started = workers(code)
 
-    assert reports_of(tasks[:9], 3) == {number: examine(task) for number, task in enumerate(tasks[:9])}
+    assert reports_of(tasks[:5], 3) == {number: examine(task) for number, task in enumerate(tasks[:5])}
     assert len(started) == 2
 
 
@@ -279,17 +279,17 @@ def test_pipes_that_are_full(workers, monkeypatch, length):
     monkeypatch.setattr(crew._Work, "report", lambda work, *found: reported.append(inner(work, *found)))
 
     def examine_here(task):
-        while len(reported) < 1000:
+        while len(reported) < 400:
             time.sleep(0.01)
         here.append(task)
         return FileReport(content=task.path)
 
     monkeypatch.setattr(crew, "examine", examine_here)
-    tasks = [Task(f"{number:05d}{'x' * length}", "image", "SimpleITKIO", "none") for number in range(3000)]
+    tasks = [Task(f"{number:05d}{'x' * length}", "image", "SimpleITKIO", "none") for number in range(1200)]
     found = reports_of(tasks)
 
-    assert [found[number].content for number in range(3000)] == [task.path for task in tasks]
-    assert len(here) < 2500
+    assert [found[number].content for number in range(1200)] == [task.path for task in tasks]
+    assert len(here) < 1000
 
 
 # --- interrupted ---------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_interrupt(tasks, workers, monkeypatch):
         while len(started) < 2 or any(child.poll() is not None for child in started):
             time.sleep(0.01)
         if len(found) == 3:
-            time.sleep(0.5)
+            time.sleep(0.3)
             raise KeyboardInterrupt
         return examine(task)
 
@@ -331,7 +331,7 @@ def test_interrupt_takes_no_second(tasks, workers, monkeypatch):
     raised = []
 
     def interrupt(task):  # noqa: ARG001 - in place of a function
-        time.sleep(0.7)
+        time.sleep(0.4)
         raised.append(time.monotonic())
         raise KeyboardInterrupt
 

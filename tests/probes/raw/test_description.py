@@ -201,18 +201,24 @@ def test_region_that_vanishes():
         ({"labels": ...}, ("json-key-missing", "labels")),
         ({"channel_names": ..., "modality": {"0": "CT"}}, ("json-key-missing", "channel_names (there is modality)")),
         ({"file_ending": ..., "fileEnding": ".nii.gz"}, ("json-key-missing", "file_ending (there is fileEnding)")),
-        ({"numTraining": "24"}, ("json-type", 'numTraining: "24" instead of whole number')),
-        ({"numTraining": True}, ("json-type", "numTraining: true instead of whole number")),
-        ({"channel_names": []}, ("json-type", 'channel_names: [] instead of object such as {"0": "CT"}')),
-        ({"channel_names": {"0": 7}}, ("json-type", "channel_names['0']: 7 instead of text")),
+        ({"numTraining": "24"}, ("json-type", 'numTraining holds "24" instead of a whole number')),
+        ({"numTraining": True}, ("json-type", "numTraining holds true instead of a whole number")),
+        ({"channel_names": []}, ("json-type", 'channel_names holds [] instead of an object such as {"0": "CT"}')),
+        ({"channel_names": {"0": 7}}, ("json-type", "channel_names['0'] holds 7 instead of a text")),
         ({"channel_names": {"1": "T2", "0": "T1"}}, ("json-channel-keys", "1, 0")),
         ({"channel_names": {"0": "CT_venous"}}, ("channel-normalisation", "0: CT_venous")),
-        ({"file_ending": "nii.gz"}, ("json-type", "file_ending: \"nii.gz\" instead of '.nii.gz'")),
+        ({"file_ending": "nii.gz"}, ("json-type", "file_ending holds \"nii.gz\" instead of '.nii.gz'")),
         ({"file_ending": ".jpg"}, ("reader-cannot-read", "file_ending .jpg")),
         ({"overwrite_image_reader_writer": "NibabelIo"}, ("json-reader", "NibabelIo (there is NibabelIO)")),
-        ({"overwrite_image_reader_writer": None}, ("json-type", "overwrite_image_reader_writer: null instead of text")),
-        ({"dataset": {"a": {"images": "x"}}}, ("json-type", "dataset['a'].images: \"x\" instead of list of paths")),
-        ({"dataset": {"a": {"images": ["x"]}}}, ("json-type", "dataset['a'].label: null instead of path")),
+        (
+            {"overwrite_image_reader_writer": None},
+            ("json-type", "overwrite_image_reader_writer holds null instead of a text"),
+        ),
+        (
+            {"dataset": {"a": {"images": "x"}}},
+            ("json-type", "dataset['a'].images holds \"x\" instead of a list of paths"),
+        ),
+        ({"dataset": {"a": {"images": ["x"]}}}, ("json-type", "dataset['a'].label holds null instead of a path")),
     ],
 )
 def test_values_that_are_wrong(changes, expected):
@@ -233,7 +239,7 @@ def test_what_is_wrong_is_understood_nevertheless():
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"", "empty"),
+        (b"", "empty file"),
         (b'{"a": 1,\n "b": 2,\n}', "line 3, column 1: Expecting property name enclosed in double quotes: }"),
         (b'{"a": "x\x0by"\n "b": 2}', "line 1, column 9: Invalid control character at"),
         (b'{"a": "\x85\xe2"}', "line 1: byte 0x85 is not UTF-8"),

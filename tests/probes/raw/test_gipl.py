@@ -155,8 +155,8 @@ def test_bad_spacing(tmp_path, spacing, message):
 REFUSED = {
     "short header": (made()[:255], "unreadable", "255 bytes; a GIPL header has 256"),
     "magic": (made(magic=0x12345), "unreadable", "no GIPL header: magic number 0x00012345"),
-    "int": (made(kind=32), "reader-cannot-read", "image type 32 int32"),
-    "unsigned int": (made(kind=31), "reader-cannot-read", "image type 31 uint32"),
+    "int": (made(kind=32), "reader-cannot-read", "image type 32 (int32)"),
+    "unsigned int": (made(kind=31), "reader-cannot-read", "image type 31 (uint32)"),
     "complex": (made(kind=192), "reader-cannot-read", "image type 192"),
     "no axes": (made((0, 0, 0, 0)), "unreadable", "dimensions 0 0 0 0"),
 }

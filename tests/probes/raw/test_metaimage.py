@@ -425,7 +425,7 @@ DECODED = {
     "text with less": (text(b"11 22 33 44 55 66\n"), "text ends after 6 of 8 values"),
     "text without end": (text(b"11 22 33 44 55 66 77 88"), "text ends after 7 of 8 values"),
     "text with more": (text(b"1 2 3 4 5 6 7 8 9"), "more than 8 values"),
-    "text over the range": (text(b"1 2 3 4 5 6 7 256\n"), "1 to 256, over the range of u1"),
+    "text over the range": (text(b"1 2 3 4 5 6 7 256\n"), "1 ... 256, over the range of u1"),
     "text of one number": (text(b"1" * 5000), "text ends after 0 of 8 values"),
 }
 
@@ -575,22 +575,22 @@ def test_name_of_the_first_file(beside):
 
 
 APART_BROKEN = {
-    "missing": (made(file="no.raw", data=b""), "unreadable", "read error: No such file or directory (no.raw)"),
-    "cut": (made(file="s1.raw", data=b""), "unreadable", "data ends after 4 of 8 bytes (s1.raw)"),
+    "missing": (made(file="no.raw", data=b""), "unreadable", "no.raw: read error: No such file or directory"),
+    "cut": (made(file="s1.raw", data=b""), "unreadable", "s1.raw: data ends after 4 of 8 bytes"),
     "more": (
         made(file="later.raw", data=b""),
         "unreadable",
-        "3 bytes after the 8 that the header announces (later.raw)",
+        "later.raw: 3 bytes after the 8 that the header announces",
     ),
     "stream cut": (
         packed(size=len(PACKED) + 3, file="all.zraw", data=b""),
         "unreadable",
-        "data ends after 16 of 19 bytes (all.zraw)",
+        "all.zraw: data ends after 16 of 19 bytes",
     ),
     "no stream": (
         made(COMPRESSED, file="all.txt", data=b""),
         "unreadable",
-        "zlib stream: ",
+        "all.txt: zlib stream: ",
     ),
     "fewer listed": (
         made(file="LIST", data=b"s1.raw\n"),
@@ -618,7 +618,7 @@ APART_BROKEN = {
         "ElementDataFile s%d.raw 1 1 1: 1 names, 2 expected",
     ),
     "step 0": (made(file="s%d.raw 1 2", data=b""), "reader-cannot-read", "ElementDataFile s%d.raw 1 2: step 0"),
-    "folder": (made(file="sub", data=b""), "not-a-file", "folder (sub)"),
+    "folder": (made(file="sub", data=b""), "not-a-file", "sub: folder"),
     "compressed, from the end": (
         packed("HeaderSize = -1\n"),
         "reader-cannot-read",
@@ -652,7 +652,7 @@ def test_fifo(tmp_path):
     """A FIFO beside the header is refused, and nobody waits for it."""
     os.mkfifo(tmp_path / "pipe")
 
-    assert fault_of(seen, put(tmp_path, made(file="pipe", data=b""))) == ("not-a-file", "FIFO (pipe)")
+    assert fault_of(seen, put(tmp_path, made(file="pipe", data=b""))) == ("not-a-file", "pipe: FIFO")
 
 
 # --- hostile -------------------------------------------------------------------------------------------------------

@@ -282,7 +282,7 @@ def test_skewed_is_no_fault(tmp_path):
 # --- refused -------------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "version": (made(magic="NRRD0006"), "reader-cannot-read", "version NRRD0006"),
+    "version": (made(magic="NRRD0006"), "reader-cannot-read", "NRRD version NRRD0006"),
     "type": (made(kind="float16"), "reader-cannot-read", "type: float16"),
     "block": (made("block size: 1\n", kind="block"), "reader-cannot-read", "type: block"),
     "bzip2": (made(encoding="bzip2", data=bz2.compress(DATA)), "reader-cannot-read", "encoding: bzip2"),
@@ -298,7 +298,7 @@ REFUSED = {
         "reader-cannot-read",
         "4 axes in a space of 3",
     ),
-    "spacings in a space": (made(LPS + "spacings: 1 2 3\n"), "reader-cannot-read", "spacings with space"),
+    "spacings in a space": (made(LPS + "spacings: 1 2 3\n"), "reader-cannot-read", "space and spacings are both given"),
     "spacings and directions": (
         made(LPS + ALONG + "spacings: 1 2 3\n"),
         "reader-cannot-read",
@@ -351,7 +351,7 @@ REFUSED = {
     "absurd sizes": (made(sizes="1000000000 " * 3), "unreadable", "sizes: 1000000000 1000000000 1000000000 "),
     "fewer spacings": (made("spacings: 1 2\n"), "unreadable", "spacings: 1 2"),
     "spacings with commas": (made("spacings: 1,2,3\n"), "unreadable", "spacings: 1,2,3"),
-    "space twice": (made(LPS + "space dimension: 3\n"), "unreadable", "space and space dimension"),
+    "space twice": (made(LPS + "space dimension: 3\n"), "unreadable", "space and space dimension are both given"),
     "space after directions": (made(ALONG + LPS), "unreadable", "space directions before space"),
     "space dimension 9": (made("space dimension: 9\n"), "unreadable", "space dimension: 9"),
     "vectors of two": (
@@ -489,7 +489,7 @@ DECODED = {
     "text of words": (made(encoding="text", data=b"1 2 3 four 5 6 7 8"), "no number: four"),
     "text with less": (made(encoding="text", data=b"11 22 33 44 55 66 77"), "text ends after 7 of 8 values"),
     "text with more": (made(encoding="text", data=b"1 2 3 4 5 6 7 8 9"), "more than 8 values"),
-    "text over the range": (made(encoding="text", data=b"1 2 3 4 5 6 7 256"), "256 to 256, over the range of u1"),
+    "text over the range": (made(encoding="text", data=b"1 2 3 4 5 6 7 256"), "256 ... 256, over the range of u1"),
     "text of one word": (made(encoding="text", data=b"1" * 5000), "text ends after 0 of 8 values"),
     "hex of other letters": (made(encoding="hex", data=b"000102030405060g"), "no hexadecimal digits before byte 78"),
     "hex with more": (
@@ -629,15 +629,15 @@ def test_name_of_the_first_file(beside):
 
 
 APART_BROKEN = {
-    "missing": ("data file: none.raw\n", "unreadable", "read error: No such file or directory (none.raw)"),
-    "cut": ("data file: s1.raw\n", "unreadable", "data ends after 4 of 8 bytes (s1.raw)"),
-    "more": ("data file: later.raw\n", "unreadable", "5 bytes after the 8 that the header announces (later.raw)"),
+    "missing": ("data file: none.raw\n", "unreadable", "none.raw: read error: No such file or directory"),
+    "cut": ("data file: s1.raw\n", "unreadable", "s1.raw: data ends after 4 of 8 bytes"),
+    "more": ("data file: later.raw\n", "unreadable", "later.raw: 5 bytes after the 8 that the header announces"),
     "fewer listed": ("data file: LIST\ns1.raw\n", "unreadable", "data file: 1 names, sizes: 2 2 2"),
     "listed without line end": ("data file: LIST\ns1.raw\ns2.raw", "unreadable", "data file: 1 names, sizes: 2 2 2"),
     "list with dimension 9": ("data file: LIST 9\ns1.raw\ns2.raw\n", "unreadable", "data file: LIST 9"),
     "fewer numbered": ("data file: s%d.raw 1 1 1\n", "unreadable", "data file: 1 names, sizes: 2 2 2"),
     "step 0": ("data file: s%d.raw 1 2 0\n", "unreadable", "data file: s%d.raw 1 2 0"),
-    "folder": ("data file: sub\n", "not-a-file", "folder (sub)"),
+    "folder": ("data file: sub\n", "not-a-file", "sub: folder"),
 }
 
 
@@ -682,7 +682,7 @@ def test_fifo(tmp_path):
     """A FIFO beside the header is refused, and nobody waits for it."""
     os.mkfifo(tmp_path / "pipe")
 
-    assert fault_of(seen, put(tmp_path, made("data file: pipe\n", data=b""))) == ("not-a-file", "FIFO (pipe)")
+    assert fault_of(seen, put(tmp_path, made("data file: pipe\n", data=b""))) == ("not-a-file", "pipe: FIFO")
 
 
 # --- hostile -------------------------------------------------------------------------------------------------------

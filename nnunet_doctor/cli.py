@@ -150,6 +150,19 @@ class _Parser(argparse.ArgumentParser):
         raise _HelpAsked(self)
 
 
+def _refuse(words: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
+    """Say of arguments that no option takes which one may be meant.
+
+    Raises:
+        UserError: Always.
+    """
+    word = next((word.partition("=")[0] for word in words if word.startswith("-")), None)
+    if word is None:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    known = [name for action in parser._actions if action.help != argparse.SUPPRESS for name in action.option_strings]  # noqa: SLF001 - argparse tells them in no other way
+    parser.error(f"there is no option {word!r}{nearest(word, known)}")
+
+
 def help_of(parser: argparse.ArgumentParser, language: str) -> str:
     """Return the help of a command, 80 columns wide at most."""
     from nnunet_doctor.words.command import translate
@@ -190,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     try:
         try:
-            options = _parser().parse_args(words)
+            options, unknown = _parser().parse_known_args(words)
+            if unknown:
+                _refuse(unknown, options.parser)
             settle(options, os.environ)
             code = options.command(options)
         except _HelpAsked as asked:
@@ -313,6 +328,7 @@ def _add(commands: Any, name: str, command: Any, text: str) -> argparse.Argument
         epilog=EXAMPLES.get(name),
         formatter_class=_Help,
     )
+    parser.set_defaults(parser=parser)
     if command is not None:
         parser.set_defaults(command=command)
     return parser

@@ -42,7 +42,7 @@ def explanation(check: Check, language: str) -> list[Part]:
     if check.when:
         parts.append(Part("text", say(language, "explain_when", condition=check.when.text)))
     names = dict.fromkeys([*([check.subjects] if check.subjects else []), *(check.when.facts if check.when else ())])
-    colon = JOINTS[language][1]
+    colon = JOINTS[language].place
     parts += [Part("fact", f"{name}{colon}{phrase(language, 'facts', CATALOGUE[name].doc)}") for name in names]
     for number, fix in enumerate(check.fixes, 1):
         key = "explain_fix_when" if fix.when else "explain_fix"

@@ -199,9 +199,9 @@ def build(
 
 def _because(reasons: Sequence[str], language: str) -> str:
     """Join reasons, each "fact: reason", in one language."""
-    between, behind = JOINTS[language]
+    joints = JOINTS[language]
     parts = (item.partition(": ") for item in reasons)
-    return between.join(f"{fact}{behind}{translated(language, reason)}" for fact, _, reason in parts)
+    return joints.sentences.join(f"{fact}{joints.place}{translated(language, reason)}" for fact, _, reason in parts)
 
 
 def waived_record(waived: Waived, facts: Facts, language: str) -> FindingRecord:

@@ -67,13 +67,17 @@ def print_report(report: Report, console: Console, language: str, shell: str) ->
 
 
 def _title(report: Report, language: str) -> str:
-    """Name the doctor, and of the machine what was looked at."""
+    known = about(report, language)
+    return f"nnunet-doctor {report.doctor}" + (f"{JOINTS[language].place}{known}" if known else "")
+
+
+def about(report: Report, language: str) -> str:
+    """Return in one line what is known of the machine and the installation."""
     machine = report.machine
     torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
     nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
     parts = (machine.system, f"Python {machine.python}", torch, nnunet, machine.gpu)
-    known = ", ".join(part for part in parts if not part.endswith("?"))
-    return f"nnunet-doctor {report.doctor}" + (f": {known}" if known else "")
+    return JOINTS[language].parts.join(part for part in parts if not part.endswith("?"))
 
 
 def _print_dataset(dataset: DatasetRecord, console: Console, language: str) -> None:
@@ -173,10 +177,10 @@ def _print_waived(report: Report, console: Console, language: str) -> None:
 
 def _reason(because: str, language: str) -> str:
     """Drop the names of facts, so that one reason for many checks is said once."""
-    between, behind = JOINTS[language]
-    name = rf"[a-z0-9_]+\.[a-z0-9_]+{re.escape(behind)}"
-    reasons = re.split(rf"{re.escape(between)}(?={name})", because)
-    return between.join(dict.fromkeys(re.sub(rf"^{name}", "", reason) for reason in reasons))
+    joints = JOINTS[language]
+    name = rf"[a-z0-9_]+\.[a-z0-9_]+{re.escape(joints.place)}"
+    reasons = re.split(rf"{re.escape(joints.sentences)}(?={name})", because)
+    return joints.sentences.join(dict.fromkeys(re.sub(rf"^{name}", "", reason) for reason in reasons))
 
 
 def print_plan(report: Report, console: Console, language: str) -> None:

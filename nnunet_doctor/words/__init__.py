@@ -18,8 +18,16 @@ import tomli
 _SPOKEN = "en"
 """The language of the code."""
 
-JOINTS = {"en": ("; ", ": "), "zh": ("；", "：")}
-"""What sentences are joined by: those of equal rank, and a place with what is said of it."""
+
+class Joints(NamedTuple):
+    """What a language puts between sentences, between a place and what is said of it, and between parts of a line."""
+
+    sentences: str
+    place: str
+    parts: str
+
+
+JOINTS = {"en": Joints("; ", ": ", ", "), "zh": Joints("；", "：", "，")}
 
 
 def _read(name: str) -> dict[str, object]:
@@ -128,19 +136,19 @@ def _translation(language: str, english: str) -> _Translation:
 
 def _of_places(language: str, english: str) -> Iterator[_Translation]:
     """Read a text as a place, or a sentence, with a sentence that is said of it."""
-    for place in re.finditer(JOINTS[_SPOKEN][1], english):
+    for place in re.finditer(JOINTS[_SPOKEN].place, english):
         head, tail = (_translation(language, part) for part in (english[: place.start()], english[place.end() :]))
         if tail.known and (head.known or _PLACE.fullmatch(head.text)):
-            yield _Translation(head.known + tail.known, f"{head.text}{JOINTS[language][1]}{tail.text}")
+            yield _Translation(head.known + tail.known, f"{head.text}{JOINTS[language].place}{tail.text}")
 
 
 def _joined(language: str, english: str) -> Iterator[_Translation]:
     """Read a text as two of equal rank, of which one at least is known."""
-    for joint in re.finditer(JOINTS[_SPOKEN][0], english):
+    for joint in re.finditer(JOINTS[_SPOKEN].sentences, english):
         parts = [_translation(language, part) for part in (english[: joint.start()], english[joint.end() :])]
         known = sum(part.known for part in parts)
         if known:
-            yield _Translation(known, JOINTS[language][0].join(part.text for part in parts))
+            yield _Translation(known, JOINTS[language].sentences.join(part.text for part in parts))
 
 
 def _filled(language: str, english: str) -> Iterator[_Translation]:

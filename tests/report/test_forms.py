@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import time
@@ -15,7 +16,9 @@ from made_up import Installation
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from report.nasty import MESSAGE, NAMES, manner, nasty
+from rich.cells import cell_len
 
+from nnunet_doctor.cli import main
 from nnunet_doctor.report.forms import FORMS, form_of, render
 from nnunet_doctor.report.places import Places, as_uri, located, places_of
 
@@ -413,3 +416,15 @@ def test_suffixes_name_one_form(suffix: str) -> None:
 def test_message_is_as_nasty_as_it_should_be() -> None:
     """What the tests above rely on."""
     assert {"\n", "\x00", "\udcff", "%", "@"} <= set(MESSAGE)
+
+
+def test_chinese_in_a_picture_is_not_squeezed(tmp_path: Path) -> None:
+    """Each text of the SVG is as wide as its columns: two for a Chinese letter."""
+    path = tmp_path / "report.svg"
+    facts = Path(__file__).parents[1] / "machines" / "windows-cpu-nnunet242.json"
+    main(["check", "--facts", str(facts), "--lang", "zh", "--report", str(path), "--fail-on", "never"])
+    texts = re.findall(r'textLength="([\d.]+)"[^>]*>([^<]*)', path.read_text(encoding="utf-8"))
+    shown = [(float(width), cell_len(html.unescape(text))) for width, text in texts]
+
+    assert any(not text.isascii() for _, text in texts)
+    assert [(width, columns) for width, columns in shown if abs(width - 12.2 * columns) > 0.06] == []

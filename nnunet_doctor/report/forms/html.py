@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Literal
 from nnunet_doctor.report.forms.manner import (
     MARKS,
     Manner,
-    about,
     about_dataset,
     commands_of,
     consequences,
@@ -33,7 +32,7 @@ from nnunet_doctor.report.forms.manner import (
 from nnunet_doctor.report.forms.markup import Markup, el, join
 from nnunet_doctor.report.forms.plots import Row, Value, number, plot
 from nnunet_doctor.report.record import FindingRecord, Report
-from nnunet_doctor.report.text import value_of
+from nnunet_doctor.report.text import about, value_of
 from nnunet_doctor.shell import set_variable
 from nnunet_doctor.words import say, translated
 

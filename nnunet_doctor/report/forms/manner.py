@@ -58,15 +58,6 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def about(report: Report, language: str) -> str:
-    """Return the machine and installation in one line."""
-    machine = report.machine
-    torch = f"torch {machine.torch}" if machine.torch else say(language, "without_torch")
-    nnunet = f"nnU-Net {machine.nnunet}" if machine.nnunet else say(language, "without_nnunet")
-    parts = (machine.system, f"Python {machine.python}", torch, nnunet, machine.gpu)
-    return ", ".join(part for part in parts if not part.endswith("?"))
-
-
 def about_dataset(report: Report, language: str) -> str:
     """Return the dataset in one line; empty without one."""
     dataset = report.dataset

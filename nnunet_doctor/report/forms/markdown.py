@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from nnunet_doctor.report.forms.manner import (
     MARKS,
     Manner,
-    about,
     about_dataset,
     commands_of,
     consequences,
@@ -22,7 +21,7 @@ from nnunet_doctor.report.forms.manner import (
     waived_because,
 )
 from nnunet_doctor.report.record import FindingRecord, Report
-from nnunet_doctor.report.text import value_of
+from nnunet_doctor.report.text import about, value_of
 from nnunet_doctor.words import say
 
 MOST_CHARACTERS = 60_000

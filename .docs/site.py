@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from nnunet_doctor import catalogue, cli, manual
+from nnunet_doctor import arguments, catalogue, manual
 from nnunet_doctor.check import AREAS, Check
 from nnunet_doctor.explanation import Part, explanation
 
@@ -157,9 +157,9 @@ def options(language: str) -> str:
     os.environ["COLUMNS"] = "80"
     head = {"en": ("# Options", "[中文](zh/options.md)"), "zh": ("# 选项", "[English](../options.md)")}
     lines = [*head[language]]
-    for command in manual._commands(cli._parser()):
+    for command in manual._commands(arguments.command_line()):
         name = command.prog.removeprefix("nnunet-doctor ")
-        lines += [f"## {name}", f"```text\n{cli.help_of(command, language).rstrip()}\n```"]
+        lines += [f"## {name}", f"```text\n{arguments.help_of(command, language).rstrip()}\n```"]
     return "\n\n".join(lines) + "\n"
 
 

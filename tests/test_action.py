@@ -17,7 +17,7 @@ import pytest
 import yaml
 from made_up import clean_environ, make_python
 
-from nnunet_doctor import cli
+from nnunet_doctor import arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 ACTION = ROOT / ".github" / "actions" / "preflight"
@@ -360,7 +360,7 @@ def commands_in(script: str) -> list[list[str]]:
         at = re.search(r"(?<![\w/-])nnunet-doctor (?=[a-z-])", line)
         if at and not line.lstrip().startswith(("#", "pip ", "RUN ")):
             words = shlex.split(re.split(r" (?:2?>|\||&&)", line[at.end() :])[0])
-            cli._parser().parse_args(words)
+            arguments.command_line().parse_args(words)
             found.append(words)
     return found
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from made_up import clean_environ
 
-from nnunet_doctor import catalogue, cli, completion, manual
+from nnunet_doctor import arguments, catalogue, completion, manual
 from nnunet_doctor.check import AREAS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -128,10 +128,10 @@ def test_powershell_registers_a_completer(scripts: dict[str, Path]) -> None:
 
 def test_the_parser_of_the_command_is_not_changed() -> None:
     """Words that completion offers are no restriction: a fold beyond 4 and a plan of one's own are still taken."""
-    parser = cli._parser()
+    parser = arguments.command_line()
     completion.script(parser, "bash", ["x"], AREAS)
 
-    assert cli._parser().parse_args(["check", "-f", "7", "-p", "MyPlans"]).fold == "7"
+    assert arguments.command_line().parse_args(["check", "-f", "7", "-p", "MyPlans"]).fold == "7"
 
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
@@ -144,7 +144,7 @@ def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
                     yield command.prog.removeprefix("nnunet-doctor "), command
                     yield from below(command)
 
-    return below(cli._parser())
+    return below(arguments.command_line())
 
 
 COMMANDS = dict(commands())
@@ -161,14 +161,14 @@ def test_help_has_examples_in_80_columns(name: str, columns: str, monkeypatch: p
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert examples
     for example in examples:
-        cli._parser().parse_args(re.split(r" +(?:>>?|\|) ", example)[0].split())
+        arguments.command_line().parse_args(re.split(r" +(?:>>?|\|) ", example)[0].split())
         assert example.startswith(name.split(maxsplit=1)[0])
 
 
 def test_help_of_the_command_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of commands fits too, and names each."""
     monkeypatch.setenv("COLUMNS", "80")
-    text = cli._parser().format_help()
+    text = arguments.command_line().format_help()
 
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert {name for name in COMMANDS if " " not in name and not re.search(rf"(?m)^    {name}\b", text)} == set()
@@ -177,7 +177,7 @@ def test_help_of_the_command_in_80_columns(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("language", PAGES)
 def test_manual_page_is_up_to_date(language: str) -> None:
     """The page that is shipped is the one that the parser gives; `python .docs/manual.py` writes it anew."""
-    assert PAGES[language].read_text(encoding="utf-8") == manual.page(cli._parser(), language)
+    assert PAGES[language].read_text(encoding="utf-8") == manual.page(arguments.command_line(), language)
 
 
 @pytest.mark.parametrize("language", PAGES)

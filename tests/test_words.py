@@ -15,7 +15,7 @@ import pytest
 import tomli
 from sentences import GAP, PACKAGE, missing, sentences, translations, unread
 
-from nnunet_doctor import cli, examination
+from nnunet_doctor import arguments, cli, examination
 from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.report import record
 from nnunet_doctor.words import keys, phrases, template, translated
@@ -146,13 +146,13 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
                 yield from parsers(below)
 
 
-@pytest.mark.parametrize("number", range(len(list(parsers(cli._parser())))))
+@pytest.mark.parametrize("number", range(len(list(parsers(arguments.command_line())))))
 def test_help_is_chinese(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """No command and no option is explained in English only, and no line is wider than the terminal."""
     from rich.cells import cell_len
 
     monkeypatch.setenv("COLUMNS", "80")
-    text = cli.help_of(list(parsers(cli._parser()))[number], "zh")
+    text = arguments.help_of(list(parsers(arguments.command_line()))[number], "zh")
 
     assert [line for line in text.splitlines() if _ENGLISH.search(line)] == []
     assert [line for line in text.splitlines() if cell_len(line) > 80] == []
@@ -163,7 +163,7 @@ def test_every_option_has_help() -> None:
     """No option is left without a word."""
     silent = [
         f"{parser.prog} {action.option_strings or action.dest}"
-        for parser in parsers(cli._parser())
+        for parser in parsers(arguments.command_line())
         for action in parser._actions
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]

@@ -122,6 +122,11 @@ class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, with the nearest word for a misspelt one; leaves help to its caller."""
 
+    def __init__(self, **words: Any) -> None:
+        super().__init__(**words)
+        # argparse colours help since Python 3.14, and puts suggestions into its errors since 3.15
+        self.color = self.suggest_on_error = False
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{self.prog}: {_sentence(message)}; see '{self.prog} --help'")
 

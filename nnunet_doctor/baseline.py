@@ -43,6 +43,11 @@ def read_baseline(path: Path) -> Baseline:
     except (ValueError, RecursionError):
         raise UserError(f"--baseline {path} is not JSON; {_HOW}") from None
     try:
+        if document.get("known"):
+            raise UserError(
+                f"--baseline {path} was written with --baseline itself and holds only what was new then; "
+                "write it without"
+            )
         return _baseline(document)
     except (TypeError, KeyError, AttributeError):
         raise UserError(f"--baseline {path} is not a report; {_HOW}") from None

@@ -249,12 +249,14 @@ class _Reader:
                 current = re.sub(r"[\"'\s]", "", match[1])
                 seen += current == wanted
                 start = number if current == wanted and seen == nth else start
-                # an unknown table is a key too
-                if not table and key and current == ".".join(filter(None, (self.below, key))):
+                # an unknown table, or one inside it, is a key too
+                if not table and key and f"{current}.".startswith(f"{'.'.join(filter(None, (self.below, key)))}."):
                     return f"{self.called}:{number}"
             elif current == wanted and seen == nth and written.match(line):
                 return f"{self.called}:{number}"
-        return f"{self.called}:{start}" if start else self.called
+        if start or not table:
+            return f"{self.called}:{start}" if start else self.called
+        return self.place(table)  # severity.nan = "info", or a table within a line
 
     def refuse(self, sentence: str, key: str, table: str = "", nth: int = 0) -> NoReturn:
         raise UserError(f"{self.place(key, table, nth)}: {sentence}")
@@ -266,6 +268,8 @@ class _Reader:
                 continue
             if key in ONE_START:
                 self.refuse(f"{key!r} is said for one start, on the command line, and not in a file", key)
+            if key in ("tool", TABLE) and isinstance(value, dict):
+                self.refuse("in nnunet-doctor.toml options stand at the top, without [tool.nnunet-doctor]", key)
             if key not in OPTIONS:
                 self.refuse(f"there is no option {key!r}{nearest(key, (*OPTIONS, *_TABLES))}", key)
             options[key] = Entry(self.value(key, value), self.place(key))
@@ -333,11 +337,17 @@ class _Reader:
     def day(self, table: Mapping[str, Any], nth: int) -> str | None:
         if "until" not in table:
             return None
+        from datetime import date
+
         # tomli gives a date, and a date with a time where one is written
         text = str(table["until"])
-        if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", text):
+        try:
+            day = date.fromisoformat(text).isoformat()
+        except ValueError:
+            day = None
+        if day != text:  # some releases of Python read 20270131 too
             self.refuse(f"'until' is a day such as 2027-01-31, not {text!r}", "until", "waiver", nth)
-        return text
+        return day
 
 
 # --- the environment -----------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from nnunet_doctor.examination import conclude, look_at
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.jsonfile import read_json
 from nnunet_doctor.report.record import build, shell_of
-from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
+from nnunet_doctor.report.text import bracketed, console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start, prepare, show
 from nnunet_doctor.run.go import Manner, go
@@ -150,8 +150,10 @@ def _summary(start: Start, prepare_seconds: float, train_seconds: float, languag
     for label, value in scores.items():
         if label != ALL:
             grid.add_row(say(language, "demo_dice_class", label=names.get(label, label)), f"{value:.3f}")
-    parts = say(language, "demo_time_parts", prepare=duration(prepare_seconds), train=duration(train_seconds))
-    grid.add_row(say(language, "demo_time"), f"{duration(prepare_seconds + train_seconds)} ({parts})")
+    times = (prepare_seconds, train_seconds, prepare_seconds + train_seconds)
+    prepare, train, both = (duration(seconds, language) for seconds in times)
+    parts = say(language, "demo_time_parts", prepare=prepare, train=train)
+    grid.add_row(say(language, "demo_time"), both + bracketed(parts, language))
     grid.add_row(say(language, "demo_settings"), "" if start.reasons else say(language, "demo_no_settings"))
     console.print(grid)
     for reason in start.reasons:

@@ -15,6 +15,9 @@ _DESTINATIONS = {"cache": "caches", "retry": "retries", "plot": "plots"}
 _NAMES = {_DESTINATIONS.get(name, name.replace("-", "_")): name for name in OPTIONS}
 """The option of each name that argparse keeps it under."""
 
+_WORDS = ("select", "ignore")
+"""Options that hold ids and areas."""
+
 _OF_CHECK = ("format",)
 """Options that mean another thing in other commands."""
 
@@ -71,7 +74,7 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     if isinstance(getattr(options, "facts", None), Path):
         layers = [{name: entry for name, entry in layer.items() if name not in _OF_THIS_MACHINE} for layer in layers]
         refused.pop("python", None)
-    ranks = {}
+    ranks, words = {}, dict[str, Entry]()
     for destination, default in defaults.items():
         found = getattr(options, destination)
         ranks[destination] = 0
@@ -82,9 +85,11 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             if rank > 1 and name in refused:
                 raise UserError(refused[name])
             known = layers[rank - 1][name] if rank <= len(layers) else None
+            words |= {name: known} if known is not None and name in _WORDS else {}
             found = default if known is None else _converted(parser, destination, known, default)
             setattr(options, destination, found)
     _prefer_nearer(options, ranks)
+    _refuse_unknown_words(words, getattr(options, "checks", ()))
 
 
 def _prefer_nearer(options: argparse.Namespace, ranks: Mapping[str, int]) -> None:
@@ -109,11 +114,46 @@ def _typed(action: argparse.Action, destination: str, value: Any, place: str) ->
         typed = action.type(str(value)) if callable(action.type) else value
     except (argparse.ArgumentTypeError, ValueError) as error:
         raise UserError(f"{place}: {name}: {error}") from None
+    if name == "report":
+        _refuse_unknown_suffix(Path(value), place)
     if action.choices is not None and typed not in action.choices:
         choices = [str(item) for item in action.choices]
         near = nearest(str(value), choices)
         raise UserError(f"{place}: there is no {name} {value!r}{near}; one of {', '.join(choices)} is meant")
     return typed
+
+
+def _refuse_unknown_suffix(path: Path, place: str) -> None:
+    from nnunet_doctor.report.forms import FORMS, form_of
+
+    if form_of(path.suffix) is None:
+        suffixes = ", ".join(suffix for form in FORMS.values() for suffix in form.suffixes)
+        raise UserError(f"{place}: --report {path}: the suffix tells the form of the report, and is one of {suffixes}")
+
+
+def _refuse_unknown_words(entries: Mapping[str, Entry], folders: Sequence[str]) -> None:
+    """Refuse ids and areas that there are not where they are written; an option is refused where it is used.
+
+    Args:
+        entries: What says which checks to ask, by option, where that is no option of the command line.
+        folders: Folders of more checks.
+
+    Raises:
+        UserError: There is no such check and no such area.
+    """
+    if not entries:
+        return
+    from nnunet_doctor import catalogue
+    from nnunet_doctor.check import AREAS
+
+    known = {*AREAS, *(item.id for item in catalogue.listed([Path(name) for name in folders if Path(name).is_dir()]))}
+    for entry in entries.values():
+        for word in filter(None, (word.strip() for text in entry.value for word in text.split(","))):
+            if word not in known:
+                raise UserError(
+                    f"{entry.place}: there is no check and no area {word!r}{nearest(word, known)}; "
+                    "'nnunet-doctor list' shows them"
+                )
 
 
 def rows(parsers: Sequence[argparse.ArgumentParser], config: Config, environ: Mapping[str, str]) -> list[Row]:
@@ -128,10 +168,13 @@ def rows(parsers: Sequence[argparse.ArgumentParser], config: Config, environ: Ma
         UserError: A value is wrong.
     """
     layers = [from_environ(environ), dict(config.options)]
+    counting = {name: entry for layer in reversed(layers) for name, entry in layer.items()}
+    folders = counting["checks"].value if "checks" in counting else ()
+    _refuse_unknown_words({name: entry for name, entry in counting.items() if name in _WORDS}, folders)
     found = []
     for name in OPTIONS:
         destination = _DESTINATIONS.get(name, name.replace("-", "_"))
-        entry = next((layer[name] for layer in layers if name in layer), None)
+        entry = counting.get(name)
         value: Any = None if entry is None else entry.value
         for parser in parsers:
             defaults = parser.get_default("settles")[1]

@@ -51,6 +51,14 @@ class Pack(NamedTuple):
     problem: str | None = None
 
 
+class _Entry(NamedTuple):
+    """A line of entry_points.txt, with the group that it stands in."""
+
+    group: str
+    name: str
+    value: str
+
+
 class PackError(ValueError):
     """Something about a pack that is not as it should be; the message is one sentence."""
 
@@ -117,11 +125,9 @@ def _entry_points(distribution: os.DirEntry[str]) -> bytes:
 
 
 def _packs_of(distribution: Path) -> list[Pack]:
-    from importlib.metadata import Distribution
-
     try:
-        entries = [entry for entry in Distribution.at(distribution).entry_points if entry.group in (CHECKS, PROBES)]
-    except Exception as error:  # noqa: BLE001 - one package's garbage must not cost the others
+        entries = list(_entries((distribution / "entry_points.txt").read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:  # one package's garbage must not cost the others
         name = distribution.name.partition("-")[0]
         return [Pack(name, problem=f"the entry points of {distribution.name} cannot be read: {error}")]
     probes = {entry.name: entry.value for entry in entries if entry.group == PROBES}
@@ -134,6 +140,23 @@ def _packs_of(distribution: Path) -> list[Pack]:
                 packs.append(Pack(entry.name, problem=str(error)))
     lost = probes.keys() - {pack.name for pack in packs}
     return packs + [Pack(name, problem=f"its probe has no entry of that name in {CHECKS}") for name in lost]
+
+
+def _entries(text: str) -> Iterator[_Entry]:
+    """Yield the entries of our groups; importlib.metadata refuses all for one of another group, from Python 3.15 on.
+
+    Raises:
+        ValueError: One of our groups holds something else.
+    """
+    group = ""
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            group = line.strip("[] ")
+        elif line and not line.startswith("#") and group in (CHECKS, PROBES):
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise PackError(f"{line!r} is no entry")
+            yield _Entry(group, name.strip(), value.strip())
 
 
 def _read(name: str, value: str, probe: str | None) -> Pack:

@@ -160,6 +160,11 @@ _ENDING = re.compile(
     r"""(?ix) (_\d{4})? \.(nii(\.gz)? | nrrd | mh[ad] | tiff? | png | bmp | jpe?g | gipl(\.gz)? | dcm | json | pkl | npz
     | npy | b2nd | pth | toml | txt | log | csv | exe | py | so | dll) $"""
 )
+_NO_BLANKS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Letters of scripts that set no blanks between words."""
+
+_LETTER = r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
+_COLOUR = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 _TOKEN = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
 MOST_SEARCHED = 300
 _KEPT_HEAD = re.compile(r"(?i)dataset\d{3}_|task\d{2,3}_|torchinductor_|~")
@@ -196,6 +201,8 @@ class Redactor:
         self._alphabets: dict[tuple[str, tuple[bool, ...]], str] = {}
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
+        self._of_people: dict[str, str] = {}
+        self._without_blanks: dict[str, list[str]] = {}
         self._pattern: re.Pattern[str] | None = None
         for name in names:
             self.know(name)
@@ -203,9 +210,10 @@ class Redactor:
     # --- names and paths ---
 
     def know(self, name: str) -> None:
-        """Take a name out of all texts from now on, unless it is one that everybody has."""
+        """Take a name of a user or a host out of all texts from now on, in whatever case, unless everybody has it."""
         if len(name) > 1 and not _is_public(name):
-            self._replaced(name)
+            self._of_people.setdefault(name.lower(), self._replaced(name))
+            self._pattern = None
 
     def path(self, text: str) -> str:
         """Return a path, or a single name, of the same kind."""
@@ -220,8 +228,10 @@ class Redactor:
             if number % 2 or inside or not part:
                 found.append(part)
                 continue
-            found.append(self.piece(part))
             above = parts[number - 2] if number > 1 else ""
+            if above.lower() in ("home", "users"):
+                self.know(part)
+            found.append(self.piece(part))
             inside = part in _INSTALLED or bool(above == "lib" and re.fullmatch(r"python3\.\d+t?", part))
         return "".join(found)
 
@@ -250,6 +260,8 @@ class Redactor:
                 rest, digit = divmod(rest, len(alphabets[at]))
                 letters[at] = alphabets[at][digit]
             self._names[stem] = "".join(letters)
+            if len(stem) > 1 and _NO_BLANKS.match(stem):
+                self._without_blanks.setdefault(stem[0], []).append(stem)
             self._pattern = None
         return self._names[stem]
 
@@ -275,7 +287,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without tokens, addresses, paths, names of image files, and the names that are known."""
-        text = _without_secrets(text)
+        text = _without_secrets(_COLOUR.sub("", text))
         kept: list[str] = []
 
         def hold(replaced: str) -> str:
@@ -285,13 +297,17 @@ class Redactor:
 
         text = _URL.sub(lambda found: hold(self._url(found)), text)
         text = _QUOTED_PATH.sub(lambda found: found[1] + hold(self.path(found[2])) + found[1], text)
-        text = _WINDOWS_PATH.sub(lambda found: hold(self.path(found[0])), text)
-        text = _POSIX_PATH.sub(lambda found: hold(self.path(found[0])), text)
-        text = _IMAGE_FILE.sub(lambda found: hold(self.path(found[0])), text)
-        text = _PREDICTED.sub(lambda found: found[1] + hold(self.path(found[2])), text)
+        for pattern in (_WINDOWS_PATH, _POSIX_PATH, _FILE_OF_CASE, _IMAGE_FILE, _MOUNTED_HOST, _DATASET):
+            text = pattern.sub(lambda found: hold(self.path(found[0])), text)
+        for pattern in _AFTER_A_WORD:
+            text = pattern.sub(lambda found: found[1] + hold(self.path(found[2])), text)
+        text = _LIST_OF_CASES.sub(
+            lambda found: found[1] + _QUOTED.sub(lambda name: hold(self.path(name[0])), found[2]), text
+        )
         text = _ADDRESS.sub(lambda found: "git@" if found[1] == "git" else "someone@example.org", text)
         text = _HOST.sub(lambda found: found[0] if _is_public_host(found[0]) else "host.example", text)
-        text = _NUMBERS.sub(lambda found: found[0] if found[0] in _OF_ANY_HOST else "192.0.2.1", text)
+        for pattern in (_PRIVATE_NUMBERS, _NUMBERS):
+            text = pattern.sub(lambda found: found[0] if _is_no_address(found) else "192.0.2.1", text)
         text = self._without_names(text)
         # what is kept may lie in what is kept
         while "\x00" in text and kept:
@@ -301,14 +317,33 @@ class Redactor:
         return text
 
     def _without_names(self, text: str) -> str:
+        if self._without_blanks:
+            text = self._without_names_between_letters(text)
         if self._pattern is None:
             names = [name for name in self._names if len(name) > 2 or not name.isascii()]
             # the names of thousands of cases are found as words only
             names = sorted(names[:MOST_SEARCHED], key=len, reverse=True)
-            bound = [rf"(?<![^\W_]){re.escape(name)}(?![^\W_])" for name in names]
-            self._pattern = re.compile("|".join(bound) or r"(?!)")
-        text = _TOKEN.sub(lambda found: self._names.get(found[0], found[0]) if len(found[0]) > 2 else found[0], text)
-        return self._pattern.sub(lambda found: self._names[found[0]], text)
+            words = [
+                f"(?i:{re.escape(name)})" if name.lower() in self._of_people else re.escape(name) for name in names
+            ]
+            self._pattern = re.compile("|".join(rf"(?<!{_LETTER}){word}(?!{_LETTER})" for word in words) or r"(?!)")
+        text = _TOKEN.sub(lambda found: self._name(found[0]) if len(found[0]) > 2 else found[0], text)
+        return self._pattern.sub(lambda found: self._name(found[0]), text)
+
+    def _name(self, word: str) -> str:
+        return self._names.get(word) or self._of_people.get(word.lower(), word)
+
+    def _without_names_between_letters(self, text: str) -> str:
+        """Replace names of scripts that set no blanks between words, wherever they stand."""
+        parts, done = [], 0
+        for found in re.finditer(f"[{''.join(self._without_blanks)}]", text):
+            at = found.start()
+            names = self._without_blanks[found[0]] if at >= done else ()
+            name = max((name for name in names if text.startswith(name, at)), key=len, default="")
+            if name:
+                parts += [text[done:at], self._names[name]]
+                done = at + len(name)
+        return "".join([*parts, text[done:]])
 
     def value(self, text: str) -> str:
         """Return the value of a variable or the like: a path where all of it is one, else a text."""
@@ -333,7 +368,10 @@ class Redactor:
         if isinstance(value, str):
             return self.value(value)
         if isinstance(value, Mapping):
-            return {self.value(str(key)): self.plain(item) for key, item in value.items()}
+            return {
+                self.value(str(key)): _REMOVED if _SECRET_NAME.fullmatch(str(key)) else self.plain(item)
+                for key, item in value.items()
+            }
         if isinstance(value, list):
             return [self.plain(item) for item in value]
         return value
@@ -384,34 +422,82 @@ _OF_PEOPLE = ("github.com", "githubusercontent.com", "gitlab.com", "huggingface.
 _OF_ANY_HOST = ("127.0.0.1", "0.0.0.0", "255.255.255.255", "192.0.2.1")  # noqa: S104 - nothing listens here
 
 
+def _is_no_address(found: re.Match[str]) -> bool:
+    """Say whether four numbers are the address of every machine, or a version."""
+    before = found.string[max(0, found.start() - 20) : found.start()]
+    return found[0] in _OF_ANY_HOST or _VERSION_BEFORE.search(before) is not None
+
+
 def _is_public_host(host: str) -> bool:
     return any(host.lower() == public or host.lower().endswith(f".{public}") for public in _PUBLIC_HOSTS)
 
 
 _REMOVED = "(removed)"
+_SECRET_NAME = re.compile(
+    r"(?i)\w*?(?:api[_-]?key|access[_-]?key|token|secret|passwo?r?d|passphrase|credentials?|_pass|pwd)"
+    r"|\u5bc6\u7801|\u53e3\u4ee4|\u4ee4\u724c"
+)
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\x00"), ""),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), _REMOVED),
+    # a login in an address; the number of a port is none
+    (re.compile(r"(?<=://)[^\s/@:'\"]{1,200}:(?!\d+[/\s])[^\s@'\"]{0,500}@"), ""),
     (
         re.compile(r"\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bhf_\w{20,}|\bpypi-[\w-]{20,}"),
         _REMOVED,
     ),
     (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bxox[abprs]-[\w-]{10,}|\bsk-[\w-]{20,}"), _REMOVED),
+    (re.compile(r"\b[a-z]{2,10}_(?:[a-z0-9]{1,4}_){0,2}(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{30,}\b"), _REMOVED),
+    (re.compile(r"\blocal-[0-9a-f]{32,}\b"), _REMOVED),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?"), _REMOVED),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/-]{8,}=*"), r"\1 " + _REMOVED),
+    (re.compile(r"(?i)\b(bearer|authorization\W{1,4}basic)\s+[\w.~+/-]{8,}=*"), r"\1 " + _REMOVED),
     (
         re.compile(
-            r"(?i)\b((?:\w*[_-])?(?:api[_-]?key|access[_-]?key|token|secret|passwo?r?d|passphrase|credentials?))"
-            r"(\s*[=:]\s*|\s+is\s+)(\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
+            rf"(?i)((?<!\w)(?:{_SECRET_NAME.pattern.removeprefix('(?i)')}))"
+            r"(\\?[\"']?\s*[=:\uff1a]\s*|\s+is\s+)(\\\"[^\"]*\"|\"[^\"]*\"|'[^']*'|[^\s,;&]+)"
         ),
         r"\1\2" + _REMOVED,
     ),
+    (re.compile(r"(?i)(?<!\S)(--?(?:[\w-]*-)?(?:password|passwd|token|secret|api-key))\s+(?!-)\S+"), r"\1 " + _REMOVED),
+    (
+        re.compile(r"\b([A-Z][A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY))\s+(?=[^\s\d]*\d)\S{6,}"),
+        r"\1 " + _REMOVED,
+    ),
+    (re.compile(r"(?<!\S)(-u\s+[^\s:]{1,100}:)\S+"), r"\1" + _REMOVED),
+    (
+        re.compile(r"(?i)\b(licen[cs]e[\s_-]?(?:key|code|number|id))(\s*[=:]\s*\S+|\s+(?=[^\s\d]*\d)\S+)"),
+        r"\1 " + _REMOVED,
+    ),
+    (
+        re.compile(r"(?<![\w-])(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9]{4,6}(?:-[A-Z0-9]{4,6}){3,}(?![\w-])"),
+        _REMOVED,
+    ),
+    # what a DICOM file says of its patient
+    (
+        re.compile(
+            r"(?i)\b(patient(?:'s)?[\s_]*(?:name|id|birth[\s_]*date|address|comments?)|accession[\s_]*number"
+            r"|(?:referring|performing)[\s_]*physician(?:'?s)?[\s_]*name|(?:institution|station)[\s_]*name)"
+            r"(['\"]?(?:\s+[A-Z]{2})?\s*[=:]\s*)[^\n,;\])}]{1,200}"
+        ),
+        r"\1\2" + _REMOVED,
+    ),
+    (re.compile(r"(?<![\w.])[0-2](?:\.\d{1,39}){6,}(?!\w)"), _REMOVED),
     # 32 or more hexadecimal digits, or 40 or more of base 64 with digits and both cases: a key, a hash, an identifier
     (re.compile(r"(?<![\w/-])[0-9a-fA-F]{32,}(?![\w-])"), _REMOVED),
     (re.compile(r"(?<![\w/+.-])(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9+/]{40,}=*(?![\w/.-])"), _REMOVED),
     (re.compile(r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "00000000-0000-0000-0000-000000000000"),
     (re.compile(r"(?i)\b[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\b"), "00:00:00:00:00:00"),
+    (re.compile(r"(?i)\b(?=[\d.]{0,13}[a-f])[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b"), "0000.0000.0000"),
+    (re.compile(r"(?i)\b(mac(?:[\s_-]?addr\w*)?\s*[=:]?\s*)[0-9a-f]{12}\b"), r"\g<1>000000000000"),
     (re.compile(r"(?i)(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}(?:[0-9a-f]{1,4})?(?::[0-9a-f]{1,4})*(?![\w:])"), "2001:db8::1"),
+    (
+        re.compile(
+            r"(?i)(?<![\w:])(?:fe80|f[cd][0-9a-f]{2}|2[0-9a-f]{3})(?::[0-9a-f]{1,4}){0,6}::"
+            r"(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){0,6})?(?:%\w+)?(?![\w:])"
+        ),
+        "2001:db8::1",
+    ),
+    (re.compile(r"(?<![\w.+])\+\d{1,3}[ (/-]{1,2}\d[\d ()/-]{6,18}\d(?!\w)"), "+00 000 0000"),
 )
 
 
@@ -429,21 +515,67 @@ _WINDOWS_PATH = re.compile(
     r"(?:(?<![A-Za-z\x00])[A-Za-z]:[\\/]|(?<![\\\w])\\\\(?=[^\\\s]))"
     r"(?:[^\\/:*?\"<>|\r\n\t'\x00]+[\\/]+)*[^\\/:*?\"<>|\r\n\t'\x00,;()\s]*"
 )
-_POSIX_PATH = re.compile(r"(?<![\w/.:~\x00-])~?/(?:[^/\s:'\"<>|,;()\x00]+/+)*[^/\s:'\"<>|,;()\x00]+")
+_POSIX_PATH = re.compile(
+    r"(?:(?<![\w/.~\x00-])(?:~[\w.-]{0,100})?|(?<=\s-[A-Za-z]))/"
+    # the name of a home may have blanks
+    r"(?:(?:home|Users|Volumes)/[^/\s:'\"<>|,;()\x00]+(?: [^\W\da-z_][^/\s:'\"<>|,;()\x00]*){1,3}/+)?"
+    r"(?:[^/\s:'\"<>|,;()\x00]+/+)*[^/\s:'\"<>|,;()\x00]+"
+)
+_FILE_OF_CASE = re.compile(
+    r"(?i)(?<![\w/\\])(?:images|labels)T[rs][\\/]+[^\\/:*?\"'<>|\r\n\t\x00]{1,255}?"
+    r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?)(?!\w)"
+)
+_MOUNTED_HOST = re.compile(r"(?<![\w./\\@-])(?=[A-Za-z_]+[-.\d])[\w.-]{1,253}(?=:(?:/(?!/)|\x00))")
+_DATASET = re.compile(r"\b(?:Dataset\d{3}|Task\d{2,3})_\w[\w-]{0,200}")
 _IMAGE_FILE = re.compile(
     # a name has 255 characters at most; without a bound a line of a million dots would take hours
     r"(?i)(?<![^\s/\\:'\"<>|,;()])(?:[^\s/\\:'\"<>|,;()\x00]{1,255}[\\/]){0,50}[^\s/\\:'\"<>|,;()\x00]{1,255}"
     r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?|dcm|pkl|npz|npy|b2nd)(?!\w)"
 )
-_PREDICTED = re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)")
-_ADDRESS = re.compile(r"(?<![\w.+-])([\w.+-]{1,100})@(?!\x00)[\w-]+(?:\.[\w-]+)*")
+_AFTER_A_WORD = (
+    re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)"),
+    # case, patient or subject with a name that has digits or underlines and letters
+    re.compile(
+        r"(?i)(\b(?:case|patient|subject|identifier)(?:_?(?:id|identifier|name))?s?['\"]?\s*[:=]?\s+['\"]?)"
+        r"((?=[^\W_]*[\d_^-])(?=[\d_.^-]*[^\W\d_])\w[\w.^-]*)"
+    ),
+    re.compile(
+        r"(?i)(\b(?:case|patient|subject|identifier)\w{0,30}['\"]?\s*[:=]\s*(?=(['\"]))\2)([^'\"\n\x00]{1,255})"
+    ),
+    re.compile(
+        r"(?i)((?<!\w)(?:\w*_)?(?:user(?:name)?|logname|host(?:name)?|node(?:list|name)|computername)"
+        r"(?:['\"]?\s*=\s*|['\"]\s*:\s*)['\"]?)([^\s'\",;:&\x00]+)"
+    ),
+    re.compile(
+        r"(\b(?:(?:[A-Z]+_)*(?:USER(?:NAME)?|LOGNAME|HOSTNAME|NODELIST|NODENAME|COMPUTERNAME)|[Hh]ostname|[Uu]sername)"
+        r":\s*)([^\s'\",;:&\x00]+)"
+    ),
+    # Slurm, and the kernel about a disk of the network
+    re.compile(r"(\b(?:JOB|STEP)\s+\S{1,40}\s+ON\s+)([\w.-]+)(?=\s+CANCELLED)"),
+    re.compile(r"(\bsrun: error: )([\w.,\[\]-]+)(?=: task)"),
+    re.compile(r"(\bnfs: server )([\w.-]+)"),
+)
+"""Words before a name, and the name."""
+
+_LIST_OF_CASES = re.compile(
+    r"(?i)(\b(?:case|patient|subject|identifier)\w{0,30}['\"]?\s*[:=]\s*)(\[[^\]\n]{1,4000}\])"
+)
+_QUOTED = re.compile(r"(?<=')[^'\n]+(?=')|(?<=\")[^\"\n]+(?=\")")
+_ADDRESS = re.compile(
+    r"(?<![\w.+-])([\w.+-]{1,100})(?:@(?!\x00)|\s?[\[(]\s?at\s?[\])]\s?)[\w-]+(?:\.[\w-]+)*",
+)
 _HOST = re.compile(
-    r"(?i)(?<![\w./\\@+=-])(?:[a-z0-9-]+\.)+"
+    r"(?i)(?:(?<![\w./\\@+=-])|(?<=proxy=)|(?<=host=)|(?<=server=)|(?<=addr=)|(?<=url=))(?:[a-z0-9-]+\.)+"
     r"(?:local|lan|intern|internal|corp|home|arpa|edu|gov|org|com|net|io|eu|de|ch|at|fr|it|es|nl|be|uk|cn|jp|kr|us|ca|au)(?![\w.-]*\w)"
 )
-_NUMBERS = re.compile(r"(?<![\w.=-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w.+-])")
+_NUMBERS = re.compile(r"(?<![\w.-])(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.(?:25[0-5]|2[0-4]\d|1?\d?\d)){3}(?![\w.+-])")
+_PRIVATE_NUMBERS = re.compile(r"(?<![\w.])(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}(?![\w.+])")
+_VERSION_BEFORE = re.compile(
+    r"(?i)(?:version|release|driver|cu1\d|cuda|cudnn|cublas|cufft|cusolver|cusparse|curand|nccl|nvjitlink)\W{0,3}$"
+    r"|[=<>~!]=\s?$"
+)
 _WHOLE_PATH = re.compile(r"\s*[\"']?(?:file://|~[\w.-]*[\\/]|/|[A-Za-z]:[\\/]|\\\\)[^\n:]*")
-_WORD = re.compile(r"[\w.+:=,<>!-]*", re.ASCII)
+_WORD = re.compile(r"(?:[\w.+:,<>!~-]|(?<=[<>=!~])=|=(?==))*", re.ASCII)
 
 
 # --- facts ---------------------------------------------------------------------------------------------------------

@@ -279,6 +279,7 @@ def _reduced(text: str, language: str) -> str:
     text = re.sub(rf"\s*[(（][^()（）]*{_GONE}[^()（）]*[)）]", "", text)
     text = re.sub(rf"(?<=.)(?:: |：|; |；)[^:：;；]*{_GONE}[^:：;；]*$", "", text)
     text = re.sub(rf"\b({_NAMES}) {_GONE}", r"\1", text)
+    text = re.sub(r"(?<=驱动) (?=[\u4e00-\u9fff])", "", text)  # no blank between Chinese words
     return text.replace(_GONE, "..." if language == "en" else "…").strip()
 
 

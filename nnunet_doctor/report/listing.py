@@ -11,7 +11,7 @@ from typing import IO, Any, NamedTuple
 import tomli
 
 from nnunet_doctor.catalogue import read_file
-from nnunet_doctor.check import AREAS, Check, CheckError
+from nnunet_doctor.check import AREAS, SEVERITIES, Check, CheckError
 from nnunet_doctor.engine import agrees, ask
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.explanation import explanation
@@ -20,7 +20,7 @@ from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sources
 from nnunet_doctor.log.signatures import says
 from nnunet_doctor.packs import DECLARATIONS
-from nnunet_doctor.report.text import console_for, print_block
+from nnunet_doctor.report.text import console_for, print_block, print_hanging
 from nnunet_doctor.words import phrase, say, translated
 
 
@@ -142,18 +142,15 @@ def _table_row(*cells: str) -> str:
 
 def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) -> None:
     """Print checks, facts or tables, a line or two each."""
-    from rich.table import Table
     from rich.text import Text
 
     console = console_for(out)
-    grid = Table.grid(padding=(0, 2))
     if what == "checks":
         for area in AREAS:
             for check in (check for check in checks if check.area == area):
-                grid.add_row(
-                    check.area, check.severity, Text.assemble((check.id, "bold"), f"\n{check.text[language].title}")
-                )
-        console.print(grid)
+                head = Text(f"{check.area:{_AREA}}{check.severity:{_SEVERITY}}")
+                told = Text.assemble((check.id, "bold"), f"\n{check.text[language].title}")
+                print_hanging(console, head, told, _AREA + _SEVERITY)
         console.print(f"{len(checks)}")
     elif what == "tables":
         for row in _rows(what, checks):
@@ -164,12 +161,18 @@ def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) 
             for source in row["sources"]:
                 print_block(console, f"- {source}", style="dim")
     else:
-        for row in _rows(what, checks):
+        facts = _rows(what, checks)
+        indent = max(len(row["name"]) for row in facts) + 2
+        for row in facts:
             key = "list_fact_derived" if row["derived"] else "list_fact_observed"
-            doc = phrase(language, "facts", row["doc"])
-            said = say(language, key, doc=doc, type=row["type"], others=", ".join(row["from"]))
-            grid.add_row(Text(row["name"], style="bold"), said)
-        console.print(grid)
+            doc, kind = phrase(language, "facts", row["doc"]), translated(language, row["type"])
+            said = say(language, key, doc=doc, type=kind, others=", ".join(row["from"]))
+            print_hanging(console, Text(row["name"], style="bold"), Text(said), indent)
+
+
+_AREA = max(map(len, AREAS)) + 2
+_SEVERITY = max(map(len, SEVERITIES)) + 2
+"""Columns of a list of checks."""
 
 
 def print_explanation(check: Check, language: str, out: IO[str]) -> None:

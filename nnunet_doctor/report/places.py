@@ -6,16 +6,20 @@ import contextlib
 import posixpath
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from nnunet_doctor.report.record import FindingRecord
+from nnunet_doctor.report.record import FindingRecord, FixRecord, Report
 
 CONFIGURATION = ("nnunet-doctor.toml", "pyproject.toml", "README.md")
 """Files that a finding about the machine is put to, where no workflow runs: the first that is there."""
 
 DESCRIPTION = "dataset.json"
-"""File that stands for the dataset as a whole."""
+"""File that stands for the dataset as a whole, and for its folders."""
+
+FOLDERS = frozenset({"", ".", "imagesTr", "labelsTr", "imagesTs", "labelsTs"})
+"""Subjects that are folders, at which a code host shows nothing."""
 
 
 class Places(NamedTuple):
@@ -25,11 +29,22 @@ class Places(NamedTuple):
         root: Folder of the repository.
         dataset: Folder of the dataset, or of the images to predict; None without one.
         machine: Path, relative to the root, of the file that stands for the machine.
+        is_checkout: Whether a CI system names the root: its paths are then of no use anywhere else.
     """
 
     root: PurePath
     dataset: PurePath | None
     machine: str
+    is_checkout: bool = False
+
+    @property
+    def of_dataset(self) -> str | None:
+        """What tells the dataset from others: its folder as the repository has it, or its name; None without one."""
+        if self.dataset is None:
+            return None
+        with contextlib.suppress(ValueError):
+            return self.dataset.relative_to(self.root).as_posix()
+        return self.dataset.name
 
 
 class Place(NamedTuple):
@@ -37,8 +52,8 @@ class Place(NamedTuple):
 
     Attributes:
         file: Its path with slashes: relative to the root if it lies below it, else absolute; never empty.
-        key: The same wherever the repository and the dataset lie, as far as that can be.
-        messages: What is said of it, file names first where the file stands for the machine.
+        key: The same wherever the repository lies, and the same for no other dataset of it.
+        messages: What is said of it, subjects first where the file stands for a folder or for the machine.
     """
 
     file: str
@@ -62,7 +77,7 @@ def places_of(environ: Mapping[str, str], here: Path, dataset: str | None) -> Pl
         machine = workflow[1]
     else:
         machine = next((name for name in CONFIGURATION if (root / name).is_file()), CONFIGURATION[0])
-    return Places(root, _folder(dataset, here) if dataset else None, machine)
+    return Places(root, _folder(dataset, here) if dataset else None, machine, is_checkout=bool(given))
 
 
 def _repository(here: Path) -> Path:
@@ -91,23 +106,54 @@ def located(finding: FindingRecord, places: Places) -> list[Place]:
     """Return the files of a finding, each once and in its order; the machine's file where it is about none."""
     if finding.area != "dataset" or places.dataset is None or not finding.subjects:
         said = tuple(f"{item.subject}: {item.message}".removesuffix(": ") for item in finding.details)
-        return [Place(places.machine, places.machine, said)]
-    messages: dict[str, list[str]] = {subject: [] for subject in finding.subjects}
+        # of two datasets, each has a training
+        about = places.of_dataset if finding.area in ("dataset", "training") else None
+        return [Place(places.machine, "/".join(filter(None, (places.machine, about))), said)]
+    known = {subject: _below(places.dataset, subject, places.root) for subject in finding.subjects}
+    keys = {file: f"{places.of_dataset}/{inside}" for file, inside in known.values()}
+    messages: dict[str, list[str]] = {file: [] for file in keys}
     for item in finding.details:
-        messages.setdefault(item.subject, []).append(item.message)
-    name = places.dataset.name
-    return [
-        Place(_below(places.dataset, subject, places.root), f"{name}/{subject}", tuple(filter(None, said)))
-        for subject, said in messages.items()
-    ]
+        file, inside = known[item.subject]
+        is_named = inside == item.subject
+        messages[file].append(item.message if is_named else f"{item.subject}: {item.message}".removesuffix(": "))
+    return [Place(file, key, tuple(filter(None, messages[file]))) for file, key in keys.items()]
 
 
-def _below(dataset: PurePath, subject: str, root: PurePath) -> str:
-    # a folder is no place to show something at, and the root itself would be an empty path
-    path = dataset / (DESCRIPTION if subject in ("", ".") else subject)
+def _below(dataset: PurePath, subject: str, root: PurePath) -> tuple[str, str]:
+    """Return the path of the file that stands for a subject, and what it is called inside the dataset."""
+    path = dataset / subject
+    inside = DESCRIPTION if subject in FOLDERS or path == dataset else subject
+    path = path if inside == subject else dataset / inside
     with contextlib.suppress(ValueError):
         path = path.relative_to(root)
-    return posixpath.normpath(path.as_posix())
+    return posixpath.normpath(path.as_posix()), inside
+
+
+def from_checkout(report: Report, places: Places) -> Report:
+    """Return a report whose words and commands name paths of a CI system's checkout as every checkout has them."""
+    root = str(places.root)
+    if not places.is_checkout:
+        return report
+    whole = re.compile(rf"(?<![\w.~/\\:-]){re.escape(root)}(?=[/\\\s\"',;:)]|$)")
+
+    def told(text: str) -> str:
+        return whole.sub(".", text) if root in text else text
+
+    def of_fix(fix: FixRecord) -> FixRecord:
+        return replace(fix, text=told(fix.text), command=None if fix.command is None else told(fix.command))
+
+    def of_finding(finding: FindingRecord) -> FindingRecord:
+        details = [
+            replace(item, message=told(item.message)) if root in item.message else item for item in finding.details
+        ]
+        fixes = [of_fix(fix) for fix in finding.fixes]
+        return replace(finding, title=told(finding.title), why=told(finding.why), details=details, fixes=fixes)
+
+    return replace(
+        report,
+        findings=[of_finding(item) for item in report.findings],
+        waived=[of_finding(item) for item in report.waived],
+    )
 
 
 def as_uri(path: str) -> str:

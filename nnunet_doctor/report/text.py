@@ -268,32 +268,37 @@ def value_of(value: object, language: str) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return f"? ({translated(language, str(value.get('unknown')))})"
+        return "?" + bracketed(translated(language, str(value.get("unknown"))), language)
     if isinstance(value, list):
         return "[" + ", ".join(str(item) for item in value) + "]"
     return "none" if value is None else str(value)
+
+
+def bracketed(text: str, language: str) -> str:
+    """Return what stands behind a word in brackets, in those of the language."""
+    return {"en": f" ({text})", "zh": f"（{text}）"}[language]
 
 
 def print_block(console: Console, text: str, indent: int = INDENT, style: str = "") -> None:
     """Print a text, wrapped to the width and indented."""
     from rich.text import Text
 
-    _hanging(console, Text(), Text(text, style=style), indent)
+    print_hanging(console, Text(), Text(text, style=style), indent)
 
 
 def _marked(console: Console, mark: str, style: str, text: str, tail: str = "") -> None:
     from rich.text import Text
 
-    _hanging(console, Text(mark, style=style), Text.assemble((text, "bold"), (tail, "dim")), INDENT)
+    print_hanging(console, Text(mark, style=style), Text.assemble((text, "bold"), (tail, "dim")), INDENT)
 
 
 def _labelled(console: Console, label: str, text: str) -> None:
     from rich.text import Text
 
-    _hanging(console, Text.assemble(" " * INDENT, (label, "bold")), Text(text), LABELLED)
+    print_hanging(console, Text.assemble(" " * INDENT, (label, "bold")), Text(text), LABELLED)
 
 
-def _hanging(console: Console, head: Text, text: Text, indent: int) -> None:
+def print_hanging(console: Console, head: Text, text: Text, indent: int) -> None:
     """Print a text wrapped below its first line, with a head in the margin and no blanks at the ends of lines."""
     from rich.cells import cell_len
 

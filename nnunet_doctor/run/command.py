@@ -16,7 +16,7 @@ from nnunet_doctor.request import Request
 from nnunet_doctor.run.preprocess import AGAIN, CASES, PLAN
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.waivers import PROTECTING
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 
 def arguments(dataset: str, request: Request, flags: Sequence[str], plan_args: Sequence[str]) -> list[str]:
@@ -128,7 +128,8 @@ def show(start: Start, language: str, out: IO[str]) -> None:
             print_block(console, say(language, "waived_in_run", ids=", ".join(ids)), indent=0)
         for item in plan.diagnosis.undecided:
             if item.check.severity == "error":
-                said = say(language, "run_undecided", id=item.check.id, because="; ".join(item.because))
+                because = translated(language, "; ".join(item.because))
+                said = say(language, "run_undecided", id=item.check.id, because=because)
                 print_block(console, said, indent=0)
         if start.forced:
             print_block(console, say(language, "run_forced", ids=", ".join(start.forced)), indent=0)

@@ -10,7 +10,7 @@ from nnunet_doctor.probes.pace import measure
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start
 from nnunet_doctor.run.watch import duration, tell
-from nnunet_doctor.words import say
+from nnunet_doctor.words import say, translated
 
 
 def estimate(start: Start, request: Request, environ: Mapping[str, str], language: str) -> None:
@@ -21,7 +21,7 @@ def estimate(start: Start, request: Request, environ: Mapping[str, str], languag
     python, dataset = Path(str(facts["python.executable"])), str(facts["dataset.name"] or request.dataset)
     pace = measure(python, {**environ, **start.env}, dataset, request, device)
     if isinstance(pace, Unknown):
-        tell(say(language, "estimate_unknown", because=pace.reason))
+        tell(say(language, "estimate_unknown", because=translated(language, pace.reason)))
         return
     tell(
         say(
@@ -29,9 +29,9 @@ def estimate(start: Start, request: Request, environ: Mapping[str, str], languag
             "estimate",
             seconds=f"{pace.epoch_seconds:.1f}",
             epochs=pace.epochs,
-            time=duration(pace.epochs * pace.epoch_seconds),
-            low=duration(pace.epochs * pace.low),
-            high=duration(pace.epochs * pace.high),
+            time=duration(pace.epochs * pace.epoch_seconds, language),
+            low=duration(pace.epochs * pace.low, language),
+            high=duration(pace.epochs * pace.high, language),
             device=device,
         )
     )

@@ -20,7 +20,7 @@ from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.watch import Watch, duration, tell
 from nnunet_doctor.run.why import Why
-from nnunet_doctor.words import say, translated
+from nnunet_doctor.words import JOINTS, say, translated
 
 
 class Manner(NamedTuple):
@@ -126,7 +126,7 @@ def _once(
 
 
 def _verdict(ended: launch.Ended, language: str) -> str:
-    took, log = duration(ended.seconds), ", ".join(map(str, ended.logs))
+    took, log = duration(ended.seconds, language), ", ".join(map(str, ended.logs))
     if ended.code == 0:
         return say(language, "run_ended", time=took)
     if ended.signal_name:
@@ -146,7 +146,8 @@ def _announce(recovery: Recovery | None, start: Start, language: str) -> None:
 
 def _history(recovery: Recovery, ended: launch.Ended, language: str) -> str:
     """List all that was tried, in the order of time."""
-    steps = "; ".join(f"{item.cause}: {', '.join(item.settings)}" for item in recovery.tried)
+    joints = JOINTS[language]
+    steps = joints.sentences.join(f"{item.cause}{joints.place}{', '.join(item.settings)}" for item in recovery.tried)
     return say(language, "run_tried_well" if ended.code == 0 else "run_tried_in_vain", steps=steps)
 
 

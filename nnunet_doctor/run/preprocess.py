@@ -168,7 +168,7 @@ def prepare_data(
     except OSError as error:
         raise UserError(f"{wanted.script} cannot be started: {error.strerror or error}") from None
     key = "prepare_failed" if ended.code else "prepare_done"
-    watch.tell(say(language, key, code=ended.code, time=duration(ended.seconds), path=log))
+    watch.tell(say(language, key, code=ended.code, time=duration(ended.seconds, language), path=log))
     return ended.code
 
 

@@ -29,14 +29,18 @@ ODDITIES = {"loss-nan": "loss-nan", "loss-flat": "", "dice-zero": "", "slow-down
 """What is said of a running training, once each, and the check that tells more about it."""
 
 
-def duration(seconds: float) -> str:
+UNITS = {"en": ("d", "h", "min", "s"), "zh": ("天", "小时", "分钟", "秒")}
+"""Units of time, the longest first."""
+
+
+def duration(seconds: float, language: str) -> str:
     """Return a duration as people say it: 42 s, 3 min 5 s, 2 h 10 min, 12 d 4 h."""
-    whole = round(seconds)
-    for size, unit, below, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+    whole, units = round(seconds), UNITS[language]
+    for place, (size, below) in enumerate(((86400, 3600), (3600, 60), (60, 1))):
         if whole >= size:
             rest = whole % size // below
-            return f"{whole // size} {unit}" + (f" {rest} {small}" if rest else "")
-    return f"{whole} s"
+            return f"{whole // size} {units[place]}" + (f" {rest} {units[place + 1]}" if rest else "")
+    return f"{whole} {units[-1]}"
 
 
 def tell(sentence: str) -> None:
@@ -148,7 +152,7 @@ class Watch:
             epoch=done,
             epochs=total,
             seconds=f"{each:.1f}",
-            left=duration(max(0, total - done) * each),
+            left=duration(max(0, total - done) * each, self.language),
             train=course.train_loss,
             val=course.val_loss,
             dice=dice,

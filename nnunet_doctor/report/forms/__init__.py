@@ -52,6 +52,8 @@ def render(name: str, report: Report, manner: Manner) -> str:
         from nnunet_doctor.report.text import to_svg
 
         return to_svg(report, manner.language, manner.shell)
+    from nnunet_doctor.report.places import from_checkout
+
     module = importlib.import_module(f"nnunet_doctor.report.forms.{FORMS[name].module}")
-    text: str = module.render(report, manner)
+    text: str = module.render(from_checkout(report, manner.places), manner)
     return text

@@ -1,15 +1,29 @@
 """Commands of GitHub's workflows: an annotation for each finding, at its file.
 
 GitHub shows ten errors, ten warnings and ten notices of a step ("Workflow commands" of its documentation), so the worst
-come first, each finding has one before any has two, and what is left is told in the log in plain words.
+come first, each finding has one before any has two, and what is left is told in the log. The log shows of a command its
+message alone, without title and file (IssueCommandExtension and ExecutionContext.AddIssue of actions/runner), so the
+title of each finding stands there in plain words, and the message begins with the file.
 """
 
 from __future__ import annotations
 
-from nnunet_doctor.report.forms.manner import MARKS, Manner, commands_of, one_line, text_of, visible, waived_because
+from nnunet_doctor.report.forms.manner import (
+    MARKS,
+    Manner,
+    about_dataset,
+    commands_of,
+    counts,
+    one_line,
+    text_of,
+    told,
+    verdict_of,
+    visible,
+    waived_because,
+)
 from nnunet_doctor.report.places import Place, located
 from nnunet_doctor.report.record import FindingRecord, Report
-from nnunet_doctor.words import say
+from nnunet_doctor.words import JOINTS, say
 
 COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 MOST_FILES = 3
@@ -17,30 +31,40 @@ MOST_OF_A_KIND = 10
 
 
 def render(report: Report, manner: Manner) -> str:
-    """Return one line for each annotation; findings that are consequences of others are left out."""
+    """Return a line for each finding, followed by its annotations; consequences of others are left out."""
     findings = [finding for finding in report.findings if finding.explained_by is None]
-    lines: list[str] = []
+    lines = [_head(report, manner)]
+    if report.verdict == "undecided":
+        lines.append(_undecided(report, manner))
     for severity, command in COMMANDS.items():
         of_kind = [(item, located(item, manner.places)) for item in findings if item.severity == severity]
         room = MOST_OF_A_KIND - (command == "error" and report.verdict == "undecided")
         chosen = sorted(
             (rank, number) for number, (_, places) in enumerate(of_kind) for rank in range(min(len(places), MOST_FILES))
         )[:room]
-        for rank, number in sorted(chosen, key=lambda item: item[::-1]):
-            finding, places = of_kind[number]
-            shown = sum(number == other for _, other in chosen)
-            lines.append(_annotation(finding, places[rank], len(places) - shown, manner))
-        left = [item for number, (item, _) in enumerate(of_kind) if (0, number) not in chosen]
-        lines += [_plain(finding, MARKS[severity]) for finding in left]
+        for number, (finding, places) in enumerate(of_kind):
+            lines.append(_plain(finding, MARKS[severity]))
+            shown = [places[rank] for rank, other in chosen if other == number]
+            left = [0] * (len(shown) - 1) + [len(places) - len(shown)]  # said once, with the last
+            lines += [_annotation(finding, *item, manner) for item in zip(shown, left, strict=False)]
     lines += [f"{_plain(item, '--')}  {one_line(waived_because(item, manner.language))}" for item in report.waived]
-    if report.verdict == "undecided":
-        lines.insert(0, _undecided(report, manner))
+    if report.known:
+        lines.append(f"--  {say(manner.language, 'waived_known', ids=', '.join(report.known))}")
+    lines.append(counts(report, manner.language))
     # the runner takes ##[...] for a command too, wherever it stands
     return "".join(f"{line}\n" for line in lines).replace("##[", "## [")
 
 
+def _head(report: Report, manner: Manner) -> str:
+    joints = JOINTS[manner.language]
+    said = [say(manner.language, verdict_of(report)), one_line(about_dataset(report, manner.language))]
+    return f"nnunet-doctor {report.doctor}{joints.place}{joints.sentences.join(filter(None, said))}"
+
+
 def _annotation(finding: FindingRecord, place: Place, left: int, manner: Manner) -> str:
-    parts = [*place.messages]
+    parts = told(place.messages, manner.language)
+    if place.file != manner.places.machine:
+        parts[:1] = [JOINTS[manner.language].place.join([place.file, *parts[:1]])]
     parts += [say(manner.language, "also", count=left)] if left else []
     parts.append(finding.why)
     if finding.fixes:
@@ -50,9 +74,14 @@ def _annotation(finding: FindingRecord, place: Place, left: int, manner: Manner)
 
 def _undecided(report: Report, manner: Manner) -> str:
     """Without this a step would fail and say nothing of why."""
-    text = "\n".join(
-        say(manner.language, "markdown_not_decided", id=item.id, because=item.because) for item in report.unknown
-    )
+    ids: dict[str, list[str]] = {}
+    for item in report.unknown:
+        ids.setdefault(item.because, []).append(item.id)
+    groups = [
+        f"{say(manner.language, 'undecided', count=len(said), reason=because)}\n{', '.join(said)}"
+        for because, said in ids.items()
+    ]
+    text = "\n".join(told(groups, manner.language))
     title = say(manner.language, "markdown_undecided", count=len(report.unknown))
     return _command("error", manner.places.machine, title, text)
 

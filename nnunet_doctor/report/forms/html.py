@@ -27,6 +27,7 @@ from nnunet_doctor.report.forms.manner import (
     evidence_of,
     settings_of,
     text_of,
+    verdict_of,
     waived_because,
 )
 from nnunet_doctor.report.forms.markup import Markup, el, join
@@ -74,7 +75,7 @@ def render(report: Report, manner: Manner) -> str:
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    verdict = say(language, f"markdown_verdict_{report.verdict}")
+    verdict = say(language, verdict_of(report))
     sections = _sections(report, manner)
     title = f"nnunet-doctor: {verdict}" + (f" - {report.dataset.name}" if report.dataset else "")
     head = el(

@@ -7,6 +7,7 @@ from nnunet_doctor.report.forms.manner import (
     Manner,
     commands_of,
     evidence_of,
+    one_line,
     text_of,
     visible,
     waived_because,
@@ -22,19 +23,22 @@ def render(report: Report, manner: Manner) -> str:
     """Return the report as JUnit XML, in ASCII so that it is right in every code page.
 
     Findings below the level that counts are no failures, as they are none for the exit code: their words go to the
-    output of the case. All cases are of one class, so that the history of a check goes on when it changes its mind.
+    output of the case. All cases of a dataset are of one class, so that the history of a check goes on when it changes
+    its mind, and that the cases of another dataset are others: GitLab drops the second of two of one class and name.
     """
     from junitparser import JUnitXml, Skipped, TestCase, TestSuite
 
-    suite = TestSuite(SUITE)
+    about = manner.places.of_dataset
+    kind = SUITE if about is None else f"{SUITE}/{one_line(about)}"
+    suite = TestSuite(kind)
     suite.add_property("doctor", report.doctor)
     suite.add_property("verdict", report.verdict)
-    cases = [_case(finding, manner) for finding in report.findings]
+    cases = [_case(finding, kind, manner) for finding in report.findings]
     for id, reason in _skipped(report, manner.language).items():
-        case = TestCase(id, SUITE)
+        case = TestCase(id, kind)
         case.result = [Skipped(visible(reason))]
         cases.append(case)
-    suite.add_testcases([*cases, *(TestCase(id, SUITE) for id in report.passed)])
+    suite.add_testcases([*cases, *(TestCase(id, kind) for id in report.passed)])
     xml = JUnitXml(SUITE)
     xml.add_testsuite(suite)
     xml.update_statistics()  # type: ignore[no-untyped-call]
@@ -53,10 +57,10 @@ def _skipped(report: Report, language: str) -> dict[str, str]:
     return {id: reason for id, reason in reasons.items() if id not in found}
 
 
-def _case(finding: FindingRecord, manner: Manner):  # type: ignore[no-untyped-def]  # noqa: ANN202 - loaded where it is needed
+def _case(finding: FindingRecord, kind: str, manner: Manner):  # type: ignore[no-untyped-def]  # noqa: ANN202 - loaded where it is needed
     from junitparser import Failure, TestCase
 
-    case = TestCase(finding.id, SUITE)
+    case = TestCase(finding.id, kind)
     words = visible(_words(finding, manner))
     level = "error" if manner.fail_on == "never" else manner.fail_on
     if SEVERITIES.index(finding.severity) <= SEVERITIES.index(level):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from nnunet_doctor.report.places import Places
@@ -58,6 +59,17 @@ def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+MOST_MESSAGES = 10
+MOST_LETTERS = 300
+
+
+def told(messages: Sequence[str], language: str) -> list[str]:
+    """Return as many of the messages about one file as a reader takes in; a host cuts off what comes after more."""
+    left = len(messages) - MOST_MESSAGES
+    shown = [cut(message, MOST_LETTERS) for message in messages[:MOST_MESSAGES]]
+    return [*shown, say(language, "also", count=left)] if left > 0 else shown
+
+
 def about_dataset(report: Report, language: str) -> str:
     """Return the dataset in one line; empty without one."""
     dataset = report.dataset
@@ -65,6 +77,12 @@ def about_dataset(report: Report, language: str) -> str:
         return ""
     known = {name: "?" if value is None else value for name, value in vars(dataset).items()}
     return say(language, "survey_input" if dataset.model else "survey_title", **known)
+
+
+def verdict_of(report: Report) -> str:
+    """Return the key of the words for the verdict; what was known before may stand in the way all the same."""
+    known = "_known" if report.verdict == "ok" and report.known else ""
+    return f"markdown_verdict_{report.verdict}{known}"
 
 
 def counts(report: Report, language: str) -> str:

@@ -17,6 +17,7 @@ from nnunet_doctor.report.forms.manner import (
     one_line,
     settings_of,
     text_of,
+    verdict_of,
     visible,
     waived_because,
 )
@@ -37,7 +38,7 @@ def render(report: Report, manner: Manner) -> str:
     language = manner.language
     known = [f"**{escape(counts(report, language))}**", escape(about_dataset(report, language))]
     head = [
-        f"## nnunet-doctor {report.doctor}: {say(language, f'markdown_verdict_{report.verdict}')}",
+        f"## nnunet-doctor {report.doctor}: {say(language, verdict_of(report))}",
         escape(about(report, language)),
         *filter(None, known),
     ]
@@ -110,7 +111,8 @@ def _waived(report: Report, language: str) -> list[str]:
     ]
     if report.known:
         rows.append("- " + escape(say(language, "waived_known", ids=", ".join(report.known))))
-    return _folded(say(language, "html_waived"), rows, language) if rows else []
+    key = "html_waived" if report.waived else "markdown_known"
+    return _folded(say(language, key), rows, language) if rows else []
 
 
 def _folded(title: str, rows: Sequence[str], language: str) -> list[str]:

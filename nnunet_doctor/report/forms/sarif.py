@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Any
 
-from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, visible, waived_because
+from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, told, visible, waived_because
 from nnunet_doctor.report.places import Place, as_uri, located
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say
@@ -31,7 +31,7 @@ FIRST_LINE = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1}
 def render(report: Report, manner: Manner) -> str:
     """Return the report as SARIF, one result for each finding and file."""
     interrupted = report.dataset is not None and report.dataset.interrupted
-    name = report.dataset.name if report.dataset is not None else "machine"
+    about = manner.places.of_dataset or "machine"
     run = {
         "tool": {
             "driver": {
@@ -41,7 +41,7 @@ def render(report: Report, manner: Manner) -> str:
             }
         },
         # a category for each dataset: else the analysis of one replaces that of another
-        "automationDetails": {"id": f"nnunet-doctor/{visible(name)}/"},
+        "automationDetails": {"id": f"nnunet-doctor/{visible(about)}/"},
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": say(manner.language, "sarif_root")}}},
         "invocations": [
@@ -105,7 +105,7 @@ def _results(report: Report, manner: Manner) -> list[dict[str, Any]]:
 
 
 def _result(finding: FindingRecord, number: int, place: Place, manner: Manner) -> dict[str, Any]:
-    said = "; ".join(place.messages)
+    said = "; ".join(told(place.messages, manner.language))
     key = "markdown_said" if said else "markdown_why"
     text = say(manner.language, key, title=finding.title, said=said, why=finding.why)
     return {

@@ -77,7 +77,7 @@ def on_page_context(context: Any, page: Any, config: Any, **_: Any) -> Any:
 def pages() -> dict[str, str]:
     """Return all pages that are made, as Markdown by path."""
     checks = catalogue.load(with_examples=True)
-    found = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in ELSEWHERE.items()}
+    found = {path: (ROOT / source).read_text(encoding="utf-8") for source, path in ELSEWHERE.items()}
     found["changes.md"] = _below_title(found["changes.md"], "更新日志只有英文版。[中文首页](.docs/pages/zh/index.md)")
     found |= {"options.md": options("en"), "zh/options.md": options("zh")}
     for language in OTHER:

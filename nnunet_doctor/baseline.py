@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from nnunet_doctor.engine import Diagnosis, Finding
 from nnunet_doctor.errors import UserError
+from nnunet_doctor.facts import Facts
 
 MOST_BYTES = 256 * 1024**2
 """A report about ten thousand damaged files has some 10 MB."""
@@ -22,10 +23,12 @@ class Baseline(NamedTuple):
     Attributes:
         subjects: The files, cases or folders of each finding, by id; none for a finding without any.
         undecided: Ids of checks that could not be decided.
+        dataset: Name of the raw dataset that was looked at; None without one.
     """
 
     subjects: Mapping[str, frozenset[str]]
     undecided: frozenset[str]
+    dataset: str | None = None
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -37,7 +40,7 @@ def read_baseline(path: Path) -> Baseline:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
-        document = json.loads(content.decode("utf-8-sig")) if len(content) <= MOST_BYTES else None
+        document: Any = json.loads(content.decode("utf-8-sig")) if len(content) <= MOST_BYTES else None
     except OSError as error:
         raise UserError(f"--baseline {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -59,15 +62,22 @@ def _baseline(document: Any) -> Baseline:
     return Baseline(
         {str(item["id"]): frozenset(map(str, item["subjects"])) for item in document["findings"]},
         frozenset(str(item["id"]) for item in document["unknown"]),
+        str(dataset["name"]) if (dataset := document.get("dataset")) else None,
     )
 
 
-def without_known(diagnosis: Diagnosis, baseline: Baseline) -> tuple[Diagnosis, list[str]]:
+def without_known(diagnosis: Diagnosis, facts: Facts, baseline: Baseline) -> tuple[Diagnosis, list[str]]:
     """Leave out what an earlier report said already, by id and subject.
 
     Returns:
         What is new, and the ids of which something was left out.
+
+    Raises:
+        UserError: The report is about another dataset, whose files have the same names.
     """
+    name = facts["dataset.name"]
+    if isinstance(name, str) and baseline.dataset not in (None, name):
+        raise UserError(f"--baseline is about {baseline.dataset}, and this check about {name}; each has its own")
     left: list[Finding] = []
     known: list[str] = []
     for finding in diagnosis.findings:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import json
 import os
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +17,8 @@ from nnunet_doctor import __version__
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.facts.exchange import to_document
-from nnunet_doctor.redact import Redactor
+from nnunet_doctor.log.source import pieces
+from nnunet_doctor.redact import Redactor, is_path
 from nnunet_doctor.report.text import console_for, print_block, print_command
 from nnunet_doctor.words import say
 
@@ -23,6 +26,8 @@ MOST_LOG_BYTES = 512 * 1024
 """The end of a log that is put in: some thousand lines; the cause of a failure stands there."""
 
 MOST_JSON_BYTES = 32 * 1024**2
+
+LEFT_OUT = "(left out)"
 
 LOGS = ("nnunet_doctor_*.log", "training_log_*.txt")
 """Logs of a fold: what `run` has kept, which holds errors, and nnU-Net's own, which does not."""
@@ -65,7 +70,9 @@ def learn_cases(facts: Facts, redactor: Redactor) -> None:
     places = (
         ("dataset.folder", "imagesTr"),
         ("dataset.folder", "labelsTr"),
+        ("dataset.folder", "imagesTs"),
         ("preprocessed.folder", "gt_segmentations"),
+        ("preprocessed.data_folder", "."),
     )
     for known, below in places:
         folder = facts[known]
@@ -103,28 +110,31 @@ def collect(facts: Facts, shared: Facts, reports: Sequence[Item], log: Path | No
             (text for text in (_json(Path(item, name)) for item in known if isinstance(item, str)) if text), None
         )
         if content is not None:
-            plain = content if name != "dataset.json" else _without_texts(content)
-            found.append(
-                Item(name, json.dumps(redactor.plain(_unnamed(plain, redactor)), indent=2, ensure_ascii=False) + "\n")
-            )
+            plain = _without_sentences(content) if name != "dataset.json" else _without_texts(content)
+            told = redactor.plain(_unnamed(plain, redactor))
+            own = redactor.piece(re.split(r"[\\/]", name)[-1])
+            found.append(Item(own, json.dumps(told, indent=2, ensure_ascii=False) + "\n"))
     return found
 
 
 def _end_of(log: Path) -> str:
     try:
         with log.open("rb") as file:
-            head = file.read(2)
+            head = file.read(4)
             size = file.seek(0, os.SEEK_END)
-            # PowerShell 5 writes UTF-16, two bytes for most letters
-            start = max(0, size - MOST_LOG_BYTES) // 2 * 2
+            # a letter has two or four bytes in what PowerShell 5 and others write
+            start = max(0, size - MOST_LOG_BYTES) // 4 * 4
             file.seek(start)
-            content = file.read(MOST_LOG_BYTES + 2)
+            content = file.read(MOST_LOG_BYTES + 4)
     except OSError as error:
         raise UserError(f"the log {log} cannot be read: {error.strerror}") from None
-    encoding = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}.get(head, "utf-8-sig")
-    text = content.decode(encoding, "replace").lstrip("\ufeff").replace("\r\n", "\n")
+    mark = next((mark for mark in _MARKS if start and head.startswith(mark)), b"")
+    lines = [line for piece in pieces(io.BytesIO(mark + content).read1) for line in piece.lines]
     # the first line is cut
-    return text.partition("\n")[2] if start else text
+    return "".join(f"{line.decode('utf-8', 'replace')}\n" for line in (lines[1:] if start else lines))
+
+
+_MARKS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _json(path: Path) -> Any:
@@ -141,7 +151,21 @@ def _without_texts(description: Any) -> Any:
     """Keep of dataset.json what nnU-Net goes by; of the rest, say only that it is there."""
     if not isinstance(description, dict):
         return description
-    return {key: value if key in _READ_BY_NNUNET else "(left out)" for key, value in description.items()}
+    return {_known(key): value if key in _READ_BY_NNUNET else LEFT_OUT for key, value in description.items()}
+
+
+def _without_sentences(value: Any) -> Any:
+    """Leave out of plans what nnU-Net does not write there: texts with blanks, which people write for people."""
+    if isinstance(value, dict):
+        return {_known(key): _without_sentences(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_sentences(item) for item in value]
+    return LEFT_OUT if isinstance(value, str) and " " in value and not is_path(value) else value
+
+
+def _known(key: str) -> str:
+    """Return a key of JSON; one that is no name of code is a text."""
+    return key if re.fullmatch(r"[\w.-]+", key, re.ASCII) else LEFT_OUT
 
 
 def _unnamed(document: Any, redactor: Redactor) -> Any:

@@ -242,19 +242,18 @@ def _check(options: argparse.Namespace) -> int:
 
     language = _language(options)
     baseline = _baseline(options.baseline)
-    checks, ignored = examination.choose_checks(options.checks, select, ignore)
+    checks, ignored = _chosen(options, select, ignore)
     _tell_left_out(checks, options)
     checks, expired = _with_configuration(options, checks, ignored)
     if not options.facts and wait is None:
         wait = _start_looking(options, request, examination.asked_by(checks), keep)
     facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs, expired=expired)
-    diagnosis, known = baseline(result.diagnosis)
+    diagnosis, known = baseline(result.diagnosis, result.facts)
     report = record.build(result.facts, diagnosis, result.plan, ignored, language, options.fail_on, known)
     shell = record.shell_of(facts)
     told = _teller(report, facts, language, options.fail_on, surveys)
-    for path in options.report:
-        _write(path, told(path.suffix))
+    unwritten = _write_reports(options.report, told)
     try:
         if options.format == "json":
             _print_json(record.to_json(report, ascii_only=not _speaks_utf8()))
@@ -269,9 +268,32 @@ def _check(options: argparse.Namespace) -> int:
         _forget_output()
     if options.format == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
         _add_to_summary(Path(os.environ["GITHUB_STEP_SUMMARY"]), told("markdown"), language)
+    for error in unwritten:
+        raise error
     if wait is not None and facts["dataset.survey_interrupted"] is True:
         return INTERRUPTED
     return report.exit_code(options.fail_on)
+
+
+ABOUT_WAIVERS = ("waiver-expired", "waiver-unused")
+"""Checks of the configuration itself."""
+
+
+def _chosen(
+    options: argparse.Namespace, select: Sequence[str], ignore: Sequence[str]
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """Return the checks to ask, and the ids of the others; what is wrong with the configuration is asked with each."""
+    from nnunet_doctor import examination
+
+    always = ABOUT_WAIVERS if select and options.config.waivers else ()
+    checks, others = examination.choose_checks(options.checks, [*select, *always], ignore)
+    areas = {check.area for check in checks if check.id not in ABOUT_WAIVERS}
+    if select and areas == {"dataset"} and not (options.facts or options.dataset or options.predict_input):
+        # a pipeline that forgets to name its dataset must not pass
+        raise UserError(
+            "all that --select names is about a dataset: give its id (10), its name (Dataset010_Colon) or a folder"
+        )
+    return checks, others
 
 
 def _with_configuration(
@@ -289,10 +311,10 @@ def _with_configuration(
     return applied(config, checks, known, datetime.now().astimezone().date().isoformat(), starts=starts)
 
 
-def _baseline(path: Path | None) -> Callable[[Diagnosis], tuple[Diagnosis, list[str]]]:
+def _baseline(path: Path | None) -> Callable[[Diagnosis, Facts], tuple[Diagnosis, list[str]]]:
     """Return what tells the new from what an earlier report said; the report is read at once."""
     if path is None:
-        return lambda diagnosis: (diagnosis, [])
+        return lambda diagnosis, _: (diagnosis, [])
     from functools import partial
 
     from nnunet_doctor.baseline import read_baseline, without_known
@@ -309,6 +331,8 @@ def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
             if form_of(path.suffix) is None:
                 suffixes = ", ".join(suffix for form in FORMS.values() for suffix in form.suffixes)
                 raise UserError(f"--report {path}: the suffix tells the form of the report, and is one of {suffixes}")
+            if not path.parent.exists():
+                raise UserError(f"{path} cannot be written: {os.strerror(errno.ENOENT)}")
 
 
 def _shows_cases(options: argparse.Namespace) -> bool:
@@ -353,6 +377,17 @@ def _add_to_summary(path: Path, text: str, language: str) -> None:
             file.write(text)
     except OSError as error:
         _tell(f"the step summary {path} cannot be written: {error.strerror}", language)
+
+
+def _write_reports(paths: Sequence[Path], told: Callable[[str], str]) -> list[UserError]:
+    """Write the reports; return why some cannot be written, to be told when all is said that was found."""
+    unwritten = []
+    for path in paths:
+        try:
+            _write(path, told(path.suffix))
+        except UserError as error:
+            unwritten.append(error)
+    return unwritten
 
 
 def _write(path: Path, content: str) -> None:

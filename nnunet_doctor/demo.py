@@ -15,13 +15,12 @@ from nnunet_doctor.examination import conclude, look_at
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.jsonfile import read_json
 from nnunet_doctor.report.record import build, shell_of
-from nnunet_doctor.report.text import bracketed, console_for, print_command, print_report, print_setting
+from nnunet_doctor.report.text import console_for, print_command, print_report, print_setting
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start, prepare, show
 from nnunet_doctor.run.go import Manner, go
-from nnunet_doctor.run.watch import duration
 from nnunet_doctor.shell import command_line
-from nnunet_doctor.words import say
+from nnunet_doctor.words import bracketed, duration, say
 
 DATASET, NAME = "999", "Dataset999_DoctorDemo"
 TRAINERS = {"cpu": "nnUNetTrainer_1epoch", "mps": "nnUNetTrainer_1epoch", "cuda": "nnUNetTrainer_5epochs"}

@@ -121,7 +121,7 @@ def head_coordinates(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x, y and z in mm, each of shape ``SHAPE``.
     """
     z, y, x = np.meshgrid(
-        *((np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(SHAPE, SPACING_MM, strict=True)),
+        *((np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(SHAPE, SPACING_MM)),  # noqa: B905 - Python 3.9 knows no strict
         indexing="ij",
     )
     x, y = x - head.shift_mm[0], y - head.shift_mm[1]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from nnunet_doctor.check import NOT_GIVEN, Check, Example, LogExample
 from nnunet_doctor.facts import CATALOGUE, Detail, Observed, Unknown
-from nnunet_doctor.words import JOINTS, phrase, say, translated
+from nnunet_doctor.words import JOINTS, bracketed, phrase, say, translated
 
 Kind = Literal["head", "title", "text", "fact", "fix", "command", "example", "note", "reference", "gap"]
 
@@ -90,7 +90,7 @@ def _written(value: Observed, language: str) -> str:
 
 def _item(item: object, language: str) -> str:
     if isinstance(item, Detail):
-        return f"{item.subject} ({translated(language, item.message)})" if item.message else item.subject
+        return item.subject + (bracketed(translated(language, item.message), language) if item.message else "")
     return str(item)
 
 

@@ -46,104 +46,27 @@ NOT_OF_FILES = frozenset(
 )
 """Lists of these areas that are about keys, labels and parts of a network."""
 
-_PUBLIC = frozenset(
-    (
-        *("home", "users", "user", "root", "usr", "bin", "sbin", "lib", "lib64", "opt", "local", "share", "etc"),
-        *("var", "tmp", "temp", "private", "dev", "shm", "proc", "sys", "run", "media", "mnt", "volumes", "library"),
-        *("frameworks", "python.framework", "versions", "applications", "system", "data", "datasets", "scratch"),
-        *(
-            "work",
-            "workspace",
-            "project",
-            "projects",
-            "storage",
-            "nfs",
-            "gpfs",
-            "lustre",
-            "content",
-            "drive",
-            "mydrive",
-        ),
-        *("kaggle", "input", "working", "output", "outputs", "app", "apps", "code", "src", "repo", "repos", "git"),
-        *(
-            "github",
-            "documents",
-            "desktop",
-            "downloads",
-            "onedrive",
-            "dropbox",
-            "icloud",
-            "appdata",
-            "roaming",
-            "programs",
-        ),
-        *(
-            "python",
-            "software",
-            "programdata",
-            "packages",
-            "localcache",
-            "windows",
-            "system32",
-            "wsl$",
-            "wsl.localhost",
-        ),
-        *(
-            "ubuntu",
-            "debian",
-            "runner",
-            "runneradmin",
-            "jovyan",
-            "hostedtoolcache",
-            "toolcache",
-            "x64",
-            "x86",
-            "x86_64",
-        ),
-        *(
-            "arm64",
-            "amd64",
-            "venv",
-            ".venv",
-            "venvs",
-            "env",
-            ".env",
-            "envs",
-            "virtualenvs",
-            "conda",
-            ".conda",
-            "miniconda3",
-        ),
-        *(
-            "miniforge3",
-            "anaconda3",
-            "mambaforge",
-            "micromamba",
-            "miniconda",
-            "miniforge",
-            "anaconda",
-            "mamba",
-            "homebrew",
-        ),
-        *("cellar", "pipx", ".local", ".cache", ".pyenv", "pyenv", ".triton", "triton", "cache", "inductor", "uv"),
-        *("tools", "tool", "scripts", "include", "site-packages", "dist-packages", "nnunet", "nnunetv2", "nnunet_v2"),
-        *("nnunet-v2", "torch", "cuda", "cudnn", "nvidia", "docker", "podman", "slurm", "linux", "macos", "gcc"),
-        *("clang", "error", "memory", "training", "train", "predict", "model", "models", "results", "result", "raw"),
-        *(
-            "preprocessed",
-            "imagestr",
-            "labelstr",
-            "imagests",
-            "labelsts",
-            "gt_segmentations",
-            "validation",
-            "predicted_next_stage",
-        ),
-        *("dataset.json", "plans.json", "splits_final.json", "dataset_fingerprint.json", "folders", "t", "d", "c"),
-        *("job", "jobs", "python3", "python.exe", "nnunetv2_train", "nnunetv2_train.exe", "cl.exe", "libcuda.so.1"),
-        *("hostx64", "msvc", "vc", "mic-dkfz", "pytorch", "issues"),
-    )
-)
+_PUBLIC_WORDS = """
+    home users user root usr bin sbin lib lib64 opt local share etc var tmp temp private dev shm proc sys run
+    media mnt volumes library frameworks python.framework versions applications system data datasets scratch
+    work workspace project projects storage nfs gpfs lustre content drive mydrive kaggle input working output
+    outputs app apps code src repo repos git github documents desktop downloads onedrive dropbox icloud appdata
+    roaming programs python software programdata packages localcache windows system32 wsl$ wsl.localhost ubuntu
+    debian runner runneradmin jovyan hostedtoolcache toolcache x64 x86 x86_64 arm64 amd64 venv .venv venvs env
+    .env envs virtualenvs conda .conda miniconda3 miniforge3 anaconda3 mambaforge micromamba miniconda miniforge
+    anaconda mamba homebrew cellar pipx .local .cache .pyenv pyenv .triton triton cache inductor uv tools tool
+    scripts include site-packages dist-packages nnunet nnunetv2 nnunet_v2 nnunet-v2 torch cuda cudnn nvidia
+    docker podman slurm linux macos gcc clang error memory training train predict model models results result
+    raw preprocessed imagestr labelstr imagests labelsts gt_segmentations validation predicted_next_stage
+    dataset.json plans.json splits_final.json dataset_fingerprint.json folders t d c job jobs python3 python.exe
+    nnunetv2_train nnunetv2_train.exe cl.exe libcuda.so.1 seg segmentation segmentations image images label
+    labels mask masks case cases loss epoch epochs network net dice val test tests batch patch fold folds plan
+    plans config configs configuration log logs main utils module modules device gpu cpu dataset experiments
+    experiment script file files path paths \u6570\u636e \u6570\u636e\u96c6 \u6587\u4ef6 \u7528\u6237
+    \u684c\u9762 \u6587\u6863 \u4e0b\u8f7d \u56fe\u50cf \u7cfb\u7edf hostx64 msvc vc mic-dkfz pytorch issues weights
+    checkpoint checkpoints postprocessing preprocessing inference __init__
+"""
+_PUBLIC = frozenset(_PUBLIC_WORDS.split())
 """Names that everybody has, in small letters."""
 
 _PUBLIC_PIECE = re.compile(
@@ -152,7 +75,10 @@ _PUBLIC_PIECE = re.compile(
     | (gcc|g\+\+|clang(\+\+)?)(-\d+)?
     | lib\w+\.so[\d.]* | (conda|mamba|micromamba|uv|pip|nnunetv2_\w+)(\.exe)? | program\ files(\ \(x86\))?
     | microsoft\ visual\ studio | nnunet_(raw|preprocessed|results)(_data_base)? | nnunet\w*trainer\w*(\.py)?
-    | nnunet\w*plans\w*(\.json)? | \w*nnunetplans_\w+ | fold_(\d+|all) | (2d|3d_\w*res|3d_cascade_fullres)
+    | nnunet\w*plan(s|ner)\w*(\.json)? | \w*nnunetplans_\w+ | fold_(\d+|all) | (2d|3d_\w*res|3d_cascade_fullres)
+    | torch_\d+(_\d+)* | (nccl|pymp)-\w+ | pythonsoftwarefoundation\.python\.[\w.]+ | progress\.png
+    | model_final_checkpoint\.model(\.pkl)? | (summary|inference_\w+)\.json | crossval_results_folds_\w+
+    | (u-?mamba|lightm-unet|swin-umamba|nextou|nnformer|mednext)(-main|-master)?
     | checkpoint_(final|best|latest)\.pth | training_log\w*\.txt | nnunet_doctor_[\d_-]+\.log | debug\.json
     """
 )
@@ -160,6 +86,7 @@ _ENDING = re.compile(
     r"""(?ix) (_\d{4})? \.(nii(\.gz)? | nrrd | mh[ad] | tiff? | png | bmp | jpe?g | gipl(\.gz)? | dcm | json | pkl | npz
     | npy | b2nd | pth | toml | txt | log | csv | exe | py | so | dll) $"""
 )
+_OF_CASE = re.compile(r"(?i)(_\d{4})?\.(nii(\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(\.gz)?|dcm|npz|b2nd)")
 _NO_BLANKS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 """Letters of scripts that set no blanks between words."""
 
@@ -203,6 +130,9 @@ class Redactor:
         self._counts: dict[str, int] = {}
         self._of_people: dict[str, str] = {}
         self._without_blanks: dict[str, list[str]] = {}
+        self._odd: list[str] = []
+        self._searched: dict[str, None] = {}
+        self._learns = True
         self._pattern: re.Pattern[str] | None = None
         for name in names:
             self.know(name)
@@ -213,7 +143,7 @@ class Redactor:
         """Take a name of a user or a host out of all texts from now on, in whatever case, unless everybody has it."""
         if len(name) > 1 and not _is_public(name):
             self._of_people.setdefault(name.lower(), self._replaced(name))
-            self._pattern = None
+            self._search(name)
 
     def path(self, text: str) -> str:
         """Return a path, or a single name, of the same kind."""
@@ -247,7 +177,29 @@ class Redactor:
         stem = piece[start:end]
         # a file that takes the place of a module is told by its name
         is_kept = _is_public(stem) or (piece.endswith(".py") and stem in sys.stdlib_module_names)
-        return piece[:start] + (stem if is_kept else self._replaced(stem)) + piece[end:]
+        if is_kept:
+            return piece
+        if self._learns or (ending and _OF_CASE.fullmatch(ending[0])):
+            self._search(stem)
+        return piece[:start] + self._replaced(stem) + piece[end:]
+
+    def _search(self, name: str) -> None:
+        """Look for a name in all texts from now on."""
+        if name not in self._searched:
+            self._searched[name] = None
+            self._pattern = None
+            if len(name) > 1 and _NO_BLANKS.match(name):
+                self._without_blanks.setdefault(name[0], []).append(name)
+            if _ENDS_A_PATH.search(name) and len(self._odd) < MOST_SEARCHED:
+                self._odd.append(name)
+
+    def _path_of_text(self, path: str) -> str:
+        """Return a path of the same kind; the folders of a log are no words that it may not say."""
+        self._learns = False
+        try:
+            return self.path(path)
+        finally:
+            self._learns = True
 
     def _replaced(self, stem: str) -> str:
         if stem not in self._names:
@@ -260,9 +212,6 @@ class Redactor:
                 rest, digit = divmod(rest, len(alphabets[at]))
                 letters[at] = alphabets[at][digit]
             self._names[stem] = "".join(letters)
-            if len(stem) > 1 and _NO_BLANKS.match(stem):
-                self._without_blanks.setdefault(stem[0], []).append(stem)
-            self._pattern = None
         return self._names[stem]
 
     def _alphabet(self, char: str) -> str:
@@ -296,8 +245,11 @@ class Redactor:
             return f"\x00{len(kept) - 1}\x00"
 
         text = _URL.sub(lambda found: hold(self._url(found)), text)
-        text = _QUOTED_PATH.sub(lambda found: found[1] + hold(self.path(found[2])) + found[1], text)
-        for pattern in (_WINDOWS_PATH, _POSIX_PATH, _FILE_OF_CASE, _IMAGE_FILE, _MOUNTED_HOST, _DATASET):
+        for pattern in (_ESCAPED_PATH, _QUOTED_PATH):
+            text = pattern.sub(lambda found: found[1] + hold(self._path_of_text(found[2])) + found[1], text)
+        for pattern in (_WINDOWS_PATH, _posix_path(self._odd)):
+            text = pattern.sub(lambda found: hold(self._path_of_text(found[0])), text)
+        for pattern in (_FILE_OF_CASE, _IMAGE_FILE, _MOUNTED_HOST, _DATASET):
             text = pattern.sub(lambda found: hold(self.path(found[0])), text)
         for pattern in _AFTER_A_WORD:
             text = pattern.sub(lambda found: found[1] + hold(self.path(found[2])), text)
@@ -320,18 +272,31 @@ class Redactor:
         if self._without_blanks:
             text = self._without_names_between_letters(text)
         if self._pattern is None:
-            names = [name for name in self._names if len(name) > 2 or not name.isascii()]
+            names = [name for name in self._searched if len(name) > 2 or not name.isascii()]
             # the names of thousands of cases are found as words only
             names = sorted(names[:MOST_SEARCHED], key=len, reverse=True)
-            words = [
-                f"(?i:{re.escape(name)})" if name.lower() in self._of_people else re.escape(name) for name in names
-            ]
-            self._pattern = re.compile("|".join(rf"(?<!{_LETTER}){word}(?!{_LETTER})" for word in words) or r"(?!)")
+            self._pattern = re.compile("|".join(map(self._searched_as, names)) or r"(?!)")
         text = _TOKEN.sub(lambda found: self._name(found[0]) if len(found[0]) > 2 else found[0], text)
         return self._pattern.sub(lambda found: self._name(found[0]), text)
 
+    def _searched_as(self, name: str) -> str:
+        """Return what finds a name: that of a person in any case and place, a folder's that is a word as one."""
+        if name.lower() in self._of_people:
+            return rf"(?<!{_LETTER})(?i:{re.escape(name)})(?!{_LETTER})"
+        if re.fullmatch(r"[a-z]+\d*", name):
+            return rf"(?<![\w.]){name}(?!\w|\.\w)"
+        return rf"(?<!{_LETTER}){re.escape(name)}(?!{_LETTER})"
+
     def _name(self, word: str) -> str:
-        return self._names.get(word) or self._of_people.get(word.lower(), word)
+        return self._names[word] if word in self._searched else self._of_people.get(word.lower(), word)
+
+    def _in_code(self, word: str) -> str:
+        """Return the name of a function, class or the like without people; parts of it are no names of folders."""
+        if word in self._searched or not self._of_people:
+            return self._name(word) if word in self._searched else _without_secrets(word)
+        people = "|".join(map(re.escape, sorted(self._of_people, key=len, reverse=True)))
+        found = re.compile(rf"(?<!{_LETTER})(?i:{people})(?!{_LETTER})")
+        return found.sub(lambda name: self._name(name[0]), _without_secrets(word))
 
     def _without_names_between_letters(self, text: str) -> str:
         """Replace names of scripts that set no blanks between words, wherever they stand."""
@@ -347,7 +312,7 @@ class Redactor:
 
     def value(self, text: str) -> str:
         """Return the value of a variable or the like: a path where all of it is one, else a text."""
-        return self.path(text) if _WHOLE_PATH.fullmatch(text) else self.text(text)
+        return self.path(text) if is_path(text) else self.text(text)
 
     def word(self, text: str) -> str:
         """Return a text; one that is a single word, such as a version or a kind, is no name of this machine."""
@@ -356,25 +321,33 @@ class Redactor:
     def _url(self, found: re.Match[str]) -> str:
         scheme, host, rest = found["scheme"], found["host"], found["rest"].partition("?")[0]
         if scheme.lower().endswith("file"):
-            return f"{scheme}://{self.path(rest)}"
-        if _is_public_host(host) and not host.lower().endswith(_OF_PEOPLE):
+            return f"{scheme}://{self._path_of_text(rest)}"
+        owner = rest.strip("/").partition("/")[0]
+        if _is_public_host(host) and (_is_public(owner) or not host.lower().endswith(_OF_PEOPLE)):
             return f"{scheme}://{host}{rest}"
         # the number of an issue names nobody
-        rest = "".join(part if part.isdigit() else self.path(part) for part in re.split(r"(/)", rest))
+        rest = "".join(part if part.isdigit() else self._path_of_text(part) for part in re.split(r"(/)", rest))
         return f"{scheme}://{host if _is_public_host(host) else 'host.example'}{rest}"
 
     def plain(self, value: Any) -> Any:
         """Return JSON data with every text in it redacted; keys are redacted like texts."""
+        if isinstance(value, str) and _IDENTIFIER.fullmatch(value):
+            return self._in_code(value)
         if isinstance(value, str):
             return self.value(value)
         if isinstance(value, Mapping):
             return {
-                self.value(str(key)): _REMOVED if _SECRET_NAME.fullmatch(str(key)) else self.plain(item)
+                self.plain(str(key)): _REMOVED if _SECRET_NAME.fullmatch(str(key)) else self.plain(item)
                 for key, item in value.items()
             }
         if isinstance(value, list):
             return [self.plain(item) for item in value]
         return value
+
+
+def is_path(text: str) -> bool:
+    """Say whether all of a text is a path."""
+    return _WHOLE_PATH.fullmatch(text) is not None
 
 
 def _kind(char: str) -> str | None:
@@ -510,17 +483,28 @@ def _without_secrets(text: str) -> str:
 _URL = re.compile(
     r"(?P<scheme>\b[a-zA-Z][\w+.-]{0,30})://(?:[^\s/@'\"]{0,500}@)?(?P<host>[^\s/:'\"<>()\[\],;?]*)(?::\d+)?(?P<rest>[^\s'\"<>)\],;]*)"
 )
-_QUOTED_PATH = re.compile(r"([\"'`])((?:file:|~?/|[A-Za-z]:[\\/]|\\\\)[^\"'`\n\x00]+)\1")
+_BEGINS_A_PATH = r"(?:file:|~?/|[A-Za-z]:[\\/]|\\\\)"
+_ESCAPED_PATH = re.compile(rf"(\\[\"'])({_BEGINS_A_PATH}(?:(?!\1)[^\n\x00]){{1,4096}})\1")
+_QUOTED_PATH = re.compile(rf"(?<!\\)([\"'`])({_BEGINS_A_PATH}(?:\\\1|(?!\1)[^\n\x00]){{1,4096}})\1")
 _WINDOWS_PATH = re.compile(
     r"(?:(?<![A-Za-z\x00])[A-Za-z]:[\\/]|(?<![\\\w])\\\\(?=[^\\\s]))"
     r"(?:[^\\/:*?\"<>|\r\n\t'\x00]+[\\/]+)*[^\\/:*?\"<>|\r\n\t'\x00,;()\s]*"
 )
-_POSIX_PATH = re.compile(
-    r"(?:(?<![\w/.~\x00-])(?:~[\w.-]{0,100})?|(?<=\s-[A-Za-z]))/"
-    # the name of a home may have blanks
-    r"(?:(?:home|Users|Volumes)/[^/\s:'\"<>|,;()\x00]+(?: [^\W\da-z_][^/\s:'\"<>|,;()\x00]*){1,3}/+)?"
-    r"(?:[^/\s:'\"<>|,;()\x00]+/+)*[^/\s:'\"<>|,;()\x00]+"
-)
+_IN_A_PATH = r"[^/\s:'\"<>|,;()\x00]"
+_ENDS_A_PATH = re.compile(r"[\s:'\"<>|,;()]")
+
+
+def _posix_path(odd: Sequence[str]) -> re.Pattern[str]:
+    """Return what finds a path in a text, with names in it that hold blanks and the like."""
+    piece = f"(?:{'|'.join([*map(re.escape, sorted(odd, key=len, reverse=True)), _IN_A_PATH])})" if odd else _IN_A_PATH
+    return re.compile(
+        r"(?:(?<![\w/.~\x00-])(?:~[\w.-]{0,100})?|(?<=\s-[A-Za-z]))/"
+        # the name of a home may have blanks
+        rf"(?:(?:home|Users|Volumes)/{_IN_A_PATH}+(?: [^\W\da-z_]{_IN_A_PATH}*){{1,3}}/+)?"
+        rf"(?:{piece}+/+)*{piece}+"
+    )
+
+
 _FILE_OF_CASE = re.compile(
     r"(?i)(?<![\w/\\])(?:images|labels)T[rs][\\/]+[^\\/:*?\"'<>|\r\n\t\x00]{1,255}?"
     r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?)(?!\w)"
@@ -533,7 +517,9 @@ _IMAGE_FILE = re.compile(
     r"\.(?:nii(?:\.gz)?|nrrd|mh[ad]|tiff?|png|bmp|gipl(?:\.gz)?|dcm|pkl|npz|npy|b2nd)(?!\w)"
 )
 _AFTER_A_WORD = (
-    re.compile(r"(?m)((?:^|\s)(?:[Pp]redicting|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)"),
+    re.compile(
+        r"(?m)((?:^|\s)(?:[Pp]redicting(?!\snext\sstage)|[Uu]npacking|case(?:_identifier)?[:=])\s+)([^\s\x00:,]+)"
+    ),
     # case, patient or subject with a name that has digits or underlines and letters
     re.compile(
         r"(?i)(\b(?:case|patient|subject|identifier)(?:_?(?:id|identifier|name))?s?['\"]?\s*[:=]?\s+['\"]?)"
@@ -554,12 +540,13 @@ _AFTER_A_WORD = (
     re.compile(r"(\b(?:JOB|STEP)\s+\S{1,40}\s+ON\s+)([\w.-]+)(?=\s+CANCELLED)"),
     re.compile(r"(\bsrun: error: )([\w.,\[\]-]+)(?=: task)"),
     re.compile(r"(\bnfs: server )([\w.-]+)"),
+    # Weights & Biases
+    re.compile(r"(\blogged in as:? )([\w.-]+)"),
+    re.compile(r"(\blogged in as:? [^\n(]{1,100}\()([\w.-]+)(?=\))"),
 )
 """Words before a name, and the name."""
 
-_LIST_OF_CASES = re.compile(
-    r"(?i)(\b(?:case|patient|subject|identifier)\w{0,30}['\"]?\s*[:=]\s*)(\[[^\]\n]{1,4000}\])"
-)
+_LIST_OF_CASES = re.compile(r"(?i)(\b(?:case|patient|subject|identifier)\w{0,30}['\"]?\s*[:=]\s*)(\[[^\]\n]{1,4000}\])")
 _QUOTED = re.compile(r"(?<=')[^'\n]+(?=')|(?<=\")[^\"\n]+(?=\")")
 _ADDRESS = re.compile(
     r"(?<![\w.+-])([\w.+-]{1,100})(?:@(?!\x00)|\s?[\[(]\s?at\s?[\])]\s?)[\w-]+(?:\.[\w-]+)*",
@@ -575,6 +562,7 @@ _VERSION_BEFORE = re.compile(
     r"|[=<>~!]=\s?$"
 )
 _WHOLE_PATH = re.compile(r"\s*[\"']?(?:file://|~[\w.-]*[\\/]|/|[A-Za-z]:[\\/]|\\\\)[^\n:]*")
+_IDENTIFIER = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
 _WORD = re.compile(r"(?:[\w.+:,<>!~-]|(?<=[<>=!~])=|=(?==))*", re.ASCII)
 
 
@@ -634,8 +622,13 @@ def _applied(value: Observed, how: Callable[[str], str], redactor: Redactor) -> 
 
 def _item(item: object, how: Callable[[str], str], redactor: Redactor) -> object:
     if isinstance(item, Detail):
-        return Detail(how(item.subject), redactor.value(item.message))
+        is_name = item.subject in _CALLED_BY_USERS
+        return Detail(how(item.subject), redactor.piece(item.message) if is_name else redactor.value(item.message))
     return how(item) if isinstance(item, str) else item
+
+
+_CALLED_BY_USERS = frozenset({"nnUNet_wandb_project"})
+"""Variables whose values are names that users give."""
 
 
 def _identifiers(observed: Mapping[str, Observed]) -> dict[str, Observed]:

@@ -28,7 +28,8 @@ class Waiver(NamedTuple):
     Attributes:
         id: Id of the check.
         reason: Why, in the user's words.
-        dataset: Pattern (fnmatch) of name, id or folder of the dataset that it is for; None for any, and for none.
+        dataset: Pattern (fnmatch) of name, id or folder of the dataset that it is for; None for any, and for none. Of a
+            folder the end is enough, since a check may be started above it, in it, or with its whole path.
         subject: Pattern (fnmatch) of the files, cases or folders that it is for; None for the whole finding.
         until: Last day on which it counts, as 2026-12-31; None for always.
         place: Where it is written, as FILE:LINE.
@@ -43,15 +44,26 @@ class Waiver(NamedTuple):
 
     def concerns(self, names: Collection[str]) -> bool:
         """Say whether it is for a dataset with one of these names."""
-        return self.dataset is None or any(fnmatchcase(name, self.dataset) for name in names)
+        if self.dataset is None:
+            return True
+        pattern = _as_path(self.dataset)
+        known = [_as_path(name) for name in names]
+        if "/" in pattern:
+            known += ["/".join(name.split("/")[-1 - pattern.count("/") :]) for name in known]
+        return any(fnmatchcase(name, pattern) for name in known)
 
     def covers(self, subject: str) -> bool:
         """Say whether it is for a file, case or folder."""
-        return self.subject is None or fnmatchcase(subject.replace("\\", "/"), self.subject.replace("\\", "/"))
+        return self.subject is None or fnmatchcase(_as_path(subject), _as_path(self.subject))
 
     def is_expired(self, today: str) -> bool:
         """Say whether its last day, like today an ISO date, is over."""
         return self.until is not None and self.until < today
+
+
+def _as_path(text: str) -> str:
+    """Return a path, or a pattern of some, in one of the ways in which it may be written."""
+    return text.replace("\\", "/").removeprefix("./").rstrip("/")
 
 
 def names_of_dataset(facts: Facts) -> tuple[str, ...]:

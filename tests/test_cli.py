@@ -47,6 +47,10 @@ WRONG = {
     "checks of nowhere": (["check", "--checks", "nowhere"], "--checks nowhere is not a folder"),
     "report of unknown form": (["check", "--report", "r.docx"], "suffix"),
     "report into nowhere": (["check", "--quick", "--report", "no/where.json"], "cannot be written"),
+    "checks of a dataset without one": (
+        ["check", "--select", "nan,dataset"],
+        "all that --select names is about a dataset",
+    ),
     "facts of nowhere": (["check", "--facts", "nowhere.json"], "cannot be read"),
     "facts that are a folder": (["check", "--facts", "."], "cannot be read"),
     "facts that are not JSON": (["check", "--facts", "broken.json"], "line 1, column"),
@@ -151,7 +155,9 @@ def test_facts_written_here_give_the_same_findings_there(installation: Installat
     recorded = installation.doctor("facts", *what, "--output", str(file))
     replayed = installation.doctor("check", "--facts", str(file), "--format", "json")
     schema = json.loads(installation.doctor("schema", "facts").stdout)
-    jsonschema.validate(json.loads(file.read_text(encoding="utf-8")), schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(with_facts_of_each_form(schema))
+    wrong = [error.message for error in validator.iter_errors(json.loads(file.read_text(encoding="utf-8")))]
     again = json.loads(replayed.stdout)
     for report in (live, again):  # free memory moves between the two looks, in evidence and in words
         for finding in report["findings"]:
@@ -160,8 +166,22 @@ def test_facts_written_here_give_the_same_findings_there(installation: Installat
             ]
             finding["why"] = re.sub(r"[0-9.]+ GiB", "", finding["why"])
 
-    assert recorded.stdout == ""
+    assert (recorded.stdout, wrong) == ("", [])
     assert again == live
+
+
+def with_facts_of_each_form(schema: dict) -> dict:
+    """Return a schema of facts with one fact of each form: hundreds are alike, and each takes a millisecond to check."""
+    parts = schema["properties"]
+    alike = {
+        kind: {
+            json.dumps({**part, "description": type(part["description"]).__name__}): (name, part)
+            for name, part in parts[kind]["properties"].items()
+        }
+        for kind in ("facts", "derived")
+    }
+    some = {kind: {**parts[kind], "properties": dict(forms.values())} for kind, forms in alike.items()}
+    return {**schema, "properties": {**parts, **some}}
 
 
 def test_request_may_change_on_a_recorded_machine(installation: Installation, tmp_path: Path) -> None:
@@ -212,6 +232,28 @@ def test_left_out_checks_are_listed_as_ignored(installation: Installation) -> No
     assert "triton-missing" in report["ignored"]
     of_area = {path.stem for path in (catalogue.built_in_folder() / "wsl2").glob("*.toml")}
     assert set(report["passed"]) == of_area - {"wsl1"}
+
+
+def test_a_report_that_cannot_be_written_is_not_all(installation: Installation) -> None:
+    """What was found after a long look is told all the same, and the other reports are written, before the error."""
+    installation.path("taken.md").mkdir()
+    reports = ("--report", "taken.md", "--report", "good.json")
+    done = installation.doctor("check", "10", "--select", "dataset", *reports)
+
+    assert done.returncode == 2
+    assert "taken.md cannot be written" in done.stderr
+    assert done.stdout.startswith("nnunet-doctor ")
+    assert json.loads(installation.path("good.json").read_text(encoding="utf-8"))["schema_version"] == 1
+
+
+def test_nothing_is_looked_at_for_a_report_into_nowhere(installation: Installation) -> None:
+    """A folder that is not there is told at once, and not when the look is over."""
+    started = installation.path("started.txt")
+    note = f"open({str(started)!r}, 'a').write('python\\n')\n"
+    write(Path(installation.environ["PYTHONPATH"], "sitecustomize.py"), note)
+    done = installation.doctor("check", "--report", "no/where.json")
+
+    assert (done.returncode, started.exists()) == (2, False)
 
 
 def test_checks_of_a_dataset_start_no_other_process(installation: Installation) -> None:
@@ -343,7 +385,7 @@ def test_chinese_report_speaks_chinese(installation: Installation) -> None:
 def test_no_code_page_stops_the_report(installation: Installation, encoding: str, form: str) -> None:
     """A redirected report in Chinese never ends in an encoding error, whatever the code page; JSON stays JSON."""
     done = subprocess.run(
-        [sys.executable, "-m", "nnunet_doctor", "check", "--lang", "zh", "--format", form, "--quick"],
+        [sys.executable, "-m", "nnunet_doctor", "check", "--lang", "zh", "--format", form, "--facts", str(RECORDED)],
         env={**installation.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
         capture_output=True,
         check=False,

@@ -208,6 +208,28 @@ REFUSED = {
         '[[waiver]]\nid = "triton-missing"\nreason = "a"\nsubject = "x"',
         ":2: 'triton-missing' is about no files or cases",
     ),
+    "a day that there is not": (
+        '[[waiver]]\nid = "nan"\nreason = "a"\nuntil = "2027-02-30"',
+        ":4: 'until' is a day such as 2027-01-31, not '2027-02-30'",
+    ),
+    "the head of a project's table": (
+        '\n[tool.nnunet-doctor]\nlang = "zh"',
+        ":2: in nnunet-doctor.toml options stand at the top, without [tool.nnunet-doctor]",
+    ),
+    "the head without tool": (
+        '[nnunet-doctor]\nlang = "zh"',
+        ":1: in nnunet-doctor.toml options stand at the top, without [tool.nnunet-doctor]",
+    ),
+    "a wrong severity in a dotted key": (
+        '\nseverity.nan = "fatal"',
+        ":2: the severity of 'nan' is one of error, warning, info, not 'fatal'",
+    ),
+    "a waiver in one line": ('\nwaiver = [{ id = "nan" }]', ":2: a waiver needs 'reason'"),
+    "a form that no file has": ('\nreport = ["a.md", "b.docx"]', ":2: --report "),
+    "an id that there is not": (
+        '\n\nignore = ["paths", "nann"]',
+        ":3: there is no check and no area 'nann'; did you mean 'nan'?",
+    ),
     "a choice that there is not": ('fail-on = "warn"', ":1: there is no fail-on 'warn'; did you mean 'warning'?"),
 }
 
@@ -252,6 +274,20 @@ def test_a_wrong_variable_is_named(capsys: pytest.CaptureFixture[str], monkeypat
 
     assert main(["check", "--facts", str(MACHINE)]) == 2
     assert "NNUNET_DOCTOR_QUICK is 'maybe'" in capsys.readouterr().err
+
+
+def test_a_wrong_id_in_a_variable_is_told_with_its_name(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has typed it in the command that is refused; an option that is given keeps it from counting."""
+    monkeypatch.setenv("NNUNET_DOCTOR_SELECT", "paths, devise")
+
+    assert main(["check", "--facts", str(MACHINE)]) == 2
+    assert (
+        "NNUNET_DOCTOR_SELECT: there is no check and no area 'devise'; did you mean 'device'?"
+        in capsys.readouterr().err
+    )
+    assert main(["check", "--facts", str(MACHINE), "--select", "device"]) == 0
 
 
 def test_help_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

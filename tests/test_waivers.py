@@ -84,7 +84,7 @@ NAN = [{"subject": f"imagesTr/colon_{number:03d}_0000.nii.gz", "message": "3 vox
 def test_a_pattern_of_subjects_waives_only_those(check: Any, tmp_path: Path) -> None:
     """The others are found as if they were alone, and count."""
     machine = recorded(tmp_path, dataset__nan=NAN, dataset__surveyed="default")
-    waiver = '[[waiver]]\nid = "nan"\nsubject = "imagesTr/colon_00[01]_*"\nreason = "masked"'
+    waiver = '[[waiver]]\nid = "nan"\nsubject = "./imagesTr/colon_00[01]_*"\nreason = "masked"'
     code, report = check(machine, waiver, "--select", "nan", "--fail-on", "warning")
 
     assert code == 1
@@ -102,6 +102,37 @@ def test_a_pattern_of_datasets_waives_only_there(check: Any, tmp_path: Path, pat
     assert (ids(report["findings"]), ids(report["waived"])) == (([], ["nan"]) if waived else (["nan"], []))
 
 
+@pytest.mark.parametrize(
+    ("pattern", "waived"),
+    [
+        ("raw/Dataset010_Colon", True),
+        ("./raw/Dataset010_*/", True),
+        ("raw\\\\Dataset010_Colon", True),
+        ("raw/*", True),
+        ("*/raw/Dataset010_Colon", True),
+        ("other/Dataset010_Colon", False),
+        ("raw/Dataset011_*", False),
+        ("aw/Dataset010_Colon", False),
+    ],
+)
+@pytest.mark.parametrize("how", ["/data/raw/Dataset010_Colon", "./raw/Dataset010_Colon", "raw/Dataset010_Colon/", "."])
+def test_a_folder_is_meant_however_the_check_is_started(
+    check: Any, tmp_path: Path, pattern: str, waived: bool, how: str
+) -> None:
+    """From above, from inside, with the whole path: a waiver for a folder counts there, and for no other folder."""
+    machine = recorded(
+        tmp_path,
+        dataset__nan=NAN,
+        dataset__surveyed="default",
+        dataset__requested=how,
+        dataset__folder="/data/raw/Dataset010_Colon",
+    )
+    waiver = f'[[waiver]]\nid = "nan"\ndataset = "{pattern}"\nreason = "masked"'
+    _, report = check(machine, waiver, "--select", "nan")
+
+    assert (ids(report["findings"]), ids(report["waived"])) == (([], ["nan"]) if waived else (["nan"], []))
+
+
 def test_an_expired_waiver_is_a_finding_and_waives_nothing(check: Any) -> None:
     """The problem counts again; the report says where the waiver stands, and that its day is over."""
     code, report = check(WINDOWS, ALL.replace("2099", "2020"), "--select", "compile-on-windows,waiver-expired")
@@ -114,6 +145,18 @@ def test_an_expired_waiver_is_a_finding_and_waives_nothing(check: Any) -> None:
         {"subject": "compile-on-windows", "message": "nnunet-doctor.toml:3; valid until 2020-12-31"}
     ]
     assert report["waived"] == []
+
+
+@pytest.mark.parametrize(("until", "found"), [("2020-12-31", ["waiver-expired"]), ("2099-12-31", ["waiver-unused"])])
+def test_selected_checks_do_not_hide_what_is_wrong_with_waivers(check: Any, until: str, found: list[str]) -> None:
+    """A pipeline asks for an area alone, and is where a waiver runs out; --ignore leaves these out as it does others."""
+    text = f'[[waiver]]\nid = "nan"\nreason = "masked"\nuntil = {until}'
+    _, report = check(HEALTHY, text, "--select", "dataset")
+    _, without = check(HEALTHY, text, "--select", "dataset", "--ignore", "waiver-expired,waiver-unused")
+
+    assert ids(report["findings"]) == found
+    assert not set(report["ignored"]) & {"waiver-expired", "waiver-unused"}
+    assert ids(without["findings"]) == []
 
 
 def test_an_unused_waiver_is_a_finding(check: Any) -> None:
@@ -202,6 +245,20 @@ def test_only_what_is_new_is_reported(check: Any, tmp_path: Path) -> None:
     }
 
 
+def test_the_baseline_of_another_dataset_is_refused(
+    check: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """dataset.json is a file of both: what is new in one would pass for what was known of the other."""
+    fault = [{"subject": "dataset.json", "message": "numTraining 7; 6 cases"}]
+    known = {"dataset__num_training": fault, "dataset__surveyed": "default"}
+    check(recorded(tmp_path, **known), "", "--report", str(tmp_path / "old.json"))
+    other = recorded(tmp_path, **known, dataset__name="Dataset011_Liver")
+    code = main(["check", "--facts", str(other), "--baseline", str(tmp_path / "old.json")])
+
+    assert code == 2
+    assert "is about Dataset010_Colon, and this check about Dataset011_Liver" in capsys.readouterr().err
+
+
 def test_what_a_known_problem_explains_is_shown_when_it_is_new(check: Any, tmp_path: Path) -> None:
     """It would otherwise be folded under a finding that is not shown."""
     machine = MACHINES / "windows-cpu-torch-beside-gpu.json"
@@ -214,6 +271,19 @@ def test_what_a_known_problem_explains_is_shown_when_it_is_new(check: Any, tmp_p
 
     assert folded
     assert {item["explained_by"] for item in report["findings"] if item["id"] in ids(folded)} == {None}
+
+
+def test_a_report_of_what_was_new_is_no_baseline(
+    check: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stood in the first baseline is not in it, and would be told as new."""
+    old, new = str(tmp_path / "old.json"), str(tmp_path / "new.json")
+    check(WINDOWS, "", "--report", old)
+    second, _ = check(WINDOWS, "", "--baseline", old, "--report", new)
+
+    assert second == 0
+    assert main(["check", "--facts", str(WINDOWS), "--baseline", new]) == 2
+    assert "was written with --baseline itself and holds only what was new then" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import itertools
 import json
 import os
@@ -16,9 +17,14 @@ import tomli
 from sentences import GAP, PACKAGE, missing, sentences, translations, unread
 
 from nnunet_doctor import arguments, cli, examination
-from nnunet_doctor.facts import CATALOGUE
+from nnunet_doctor.facts import CATALOGUE, Facts, Unknown
 from nnunet_doctor.report import record
-from nnunet_doctor.words import keys, phrases, template, translated
+from nnunet_doctor.report.diagnosis import title_of
+from nnunet_doctor.report.listing import print_list
+from nnunet_doctor.request import Request
+from nnunet_doctor.run import estimate
+from nnunet_doctor.run.command import Start, prepare, show
+from nnunet_doctor.words import duration, keys, phrases, template, translated
 from nnunet_doctor.words.lines import breaks
 
 FOLDER = Path(__file__).with_name("machines")
@@ -275,6 +281,66 @@ def test_a_report_in_chinese_is_chinese(path: Path) -> None:
         shown = [line.replace(text, "") for line in shown] if _ENGLISH.search(text) else shown
 
     assert [line for line in shown if _ENGLISH.search(_QUOTED.sub("", line))] == []
+
+
+def test_facts_are_listed_whole_in_chinese() -> None:
+    """A long sentence without blanks is broken, not cut, and the type of each fact is told in Chinese too."""
+    out = io.StringIO()
+    print_list("facts", (), "zh", out)
+    shown = "".join(out.getvalue().split())
+
+    assert [doc for doc in phrases("zh", "facts").values() if "".join(doc.split()) not in shown] == []
+    assert not re.search(r"ornone|trueorfalse|wholenumber", shown)
+
+
+def test_a_title_without_its_values_reads_on() -> None:
+    """Where a log does not tell a version, the blanks around it go with it, and nothing is left of the mark."""
+    titles = {check.id: title_of(check, Facts({}), "zh") for check in examination.load_checks([])}
+    cut = re.compile(rf"{_CHINESE} +{_CHINESE}|\0|  ")
+
+    assert [title for title in titles.values() if cut.search(title)] == []
+    assert titles["driver-too-old"] == "NVIDIA 驱动对 torch 来说太旧"
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", ["42 s", "3 min 5 s", "2 h 10 min", "12 d 4 h", "3 d"]),
+        ("zh", ["42 秒", "3 分钟 5 秒", "2 小时 10 分钟", "12 天 4 小时", "3 天"]),
+    ],
+)
+def test_times_are_told_in_the_units_of_the_language(language: str, expected: list[str]) -> None:
+    """Two units at most, the larger first."""
+    actual = [duration(seconds, language) for seconds in (42, 185, 7800, 1051200, 259200)]
+
+    assert expected == actual
+
+
+@pytest.fixture(scope="module")
+def start() -> Start:
+    """A training that can start although torch was not asked."""
+    facts = examination.read_facts(FOLDER / "linux-cuda-quick.json", {})
+    request = Request("10", "3d_fullres", "0")
+    return prepare(examination.conclude(facts, examination.load_checks([])), request, [], [])
+
+
+def test_run_tells_in_chinese_what_it_could_not_decide(start: Start) -> None:
+    """The reason of each check that is not decided is Chinese."""
+    out = io.StringIO()
+    show(start, "zh", out)
+
+    assert "无法判断：" in out.getvalue()
+    assert not _ENGLISH.search(_QUOTED.sub("", out.getvalue())), out.getvalue()
+
+
+def test_run_tells_in_chinese_why_it_foretells_no_time(
+    start: Start, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is too slow for one iteration gets a Chinese reason."""
+    monkeypatch.setattr(estimate, "measure", lambda *_: Unknown("no iteration ended in time"))
+    estimate.estimate(start, Request("10"), {}, "zh")
+
+    assert capsys.readouterr().err.splitlines()[-1] == "无法估计所需时间：没有一次迭代在时限内完成"
 
 
 # --- lines ---------------------------------------------------------------------------------------------------------

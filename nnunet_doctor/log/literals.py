@@ -147,7 +147,7 @@ class Index:
             self._table = _Table(self._wanted, np)
         table = self._table
         padded = text + b"\n\n\n"
-        grams = np.ndarray((len(text),), "<u4", buffer=padded, strides=(1,))
+        grams: Any = np.ndarray((len(text),), "<u4", buffer=padded, strides=(1,))
         fours = np.flatnonzero(table.fours[(grams * np.uint32(_FACTOR)) >> np.uint32(16)])
         yield from _verified(text, fours.tolist(), 4, table.of)
         pairs = np.flatnonzero(table.pairs[grams & np.uint32(0xFFFF)])

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -181,7 +183,10 @@ def _run(
     """Run a child to its end, and return how the stages ended that began."""
     timed = [(name, round(SHARES[name] * context.timeout, 2)) for name in stages]
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True))
+        temporary = tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True)
+        folder = stack.enter_context(temporary)
+        # called at the exit of an interrupted doctor too, which does not wait for this thread
+        stack.callback(weakref.finalize(temporary, _remove_sockets, Path(folder)))
         environ = dict(context.environ)
         if any(name == "compile" for name, _ in timed):
             try:
@@ -195,6 +200,14 @@ def _run(
         except OSError:
             return {}
         return _outcomes(Report(read_stages(report), ended, seconds), dict(timed), _place(report))
+
+
+def _remove_sockets(folder: Path) -> None:
+    """Remove the folder that multiprocessing made for its sockets, which the child has named."""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        sockets = Path((folder / "sockets").read_text(encoding="utf-8"))
+        if sockets.name.startswith("pymp-"):
+            shutil.rmtree(sockets, ignore_errors=True)
 
 
 def _empty_caches(stack: contextlib.ExitStack, facts: Facts, context: Context) -> dict[str, str]:

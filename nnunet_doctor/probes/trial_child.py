@@ -79,6 +79,7 @@ def try_worker(plan):
     import torch
     import torch.multiprocessing as multiprocessing
 
+    note_sockets(plan)
     start, seconds = time.perf_counter(), dict(plan["stages"])["worker"]
     queue, is_over = multiprocessing.Queue(2), multiprocessing.Event()
     worker = multiprocessing.Process(target=make_batch, args=(queue, is_over, plan["batch"]), daemon=True)
@@ -98,6 +99,14 @@ def try_worker(plan):
             worker.join(0.1 * seconds)
         queue.close()
     return {"seconds": round(taken, 3)}
+
+
+def note_sockets(plan):
+    """Name the folder that multiprocessing makes for its sockets: only an orderly end, which this is not, removes it."""
+    from multiprocessing import util
+
+    with open(os.path.join(plan["temporary"], "sockets"), "w", encoding="utf-8") as file:
+        file.write(util.get_temp_dir())
 
 
 def make_batch(queue, is_over, shape):

@@ -10,7 +10,7 @@ from typing import IO, Any
 from nnunet_doctor.config import FILE, PROJECT, Config, not_read
 from nnunet_doctor.options import Row
 from nnunet_doctor.report.text import INDENT, console_for, print_block
-from nnunet_doctor.words import say
+from nnunet_doctor.words import JOINTS, bracketed, say
 
 
 def to_json(config: Config, rows: Sequence[Row], environ: Mapping[str, str], *, ascii_only: bool) -> str:
@@ -52,7 +52,7 @@ def print_configuration(
     if config.severities:
         print_block(console, say(language, "config_severities"), indent=0, style="bold")
     for id, entry in config.severities.items():
-        print_block(console, f"{id} = {entry.value} ({entry.place})")
+        print_block(console, f"{id} = {entry.value}{bracketed(entry.place, language)}")
     if config.waivers:
         print_block(console, say(language, "config_waivers"), indent=0, style="bold")
     for waiver in config.waivers:
@@ -60,7 +60,7 @@ def print_configuration(
         limits = [("dataset", waiver.dataset), ("subject", waiver.subject), ("until", waiver.until)]
         said = [say(language, f"config_waiver_{name}", pattern=text, day=text) for name, text in limits if text]
         if said:
-            print_block(console, ", ".join(said), indent=INDENT + 2)
+            print_block(console, JOINTS[language].parts.join(said), indent=INDENT + 2)
     for name, nearest in not_read(environ):
         key = "config_not_read_near" if nearest else "config_not_read"
         print_block(console, say(language, key, name=name, nearest=nearest), indent=0, style="yellow")

@@ -551,7 +551,8 @@ def to_markdown(record: DiagnosisRecord, language: str) -> str:
     progress = _sentence_of_progress(record, language)
     lines += ["", progress] if progress else []
     if record.attention:
-        lines += ["", *(f"- {item.text} ({item.line})" for item in record.attention)]
+        told = (say(language, "diagnose_attention", text=item.text, line=item.line) for item in record.attention)
+        lines += ["", *(f"- {sentence}" for sentence in told)]
     known = {name: value for name, value in record.facts.items() if value is not None}
     if known:
         head = (say(language, "html_fact"), say(language, "html_value"))

@@ -30,7 +30,7 @@ class SurveyProgress:
         now = time.monotonic()
         if now < self.due or progress.seconds < QUIET_SECONDS:  # too soon to tell what is left
             return
-        from nnunet_doctor.words import say
+        from nnunet_doctor.words import duration, say
 
         self.due = now + (TERMINAL_SECONDS if self.is_terminal else PIPED_SECONDS)
         left = progress.seconds * (1 - progress.share) / max(progress.share, 1e-6)
@@ -40,7 +40,7 @@ class SurveyProgress:
             done=progress.done,
             files=progress.files,
             rate=round(progress.bytes / 1e6 / max(progress.seconds, 1e-3)),
-            left=f"{left:.0f} s" if left < 100 else f"{left / 60:.0f} min",
+            left=duration(left, self.language()),
         )
         if self.is_terminal:
             self.stream.write("\r" + line + " " * (self.width - len(line)))

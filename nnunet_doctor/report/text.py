@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from nnunet_doctor.report.record import DatasetRecord, FindingRecord, FixRecord, Report
 from nnunet_doctor.shell import set_variable
-from nnunet_doctor.words import JOINTS, say, translated
+from nnunet_doctor.words import JOINTS, bracketed, say, translated
 from nnunet_doctor.words.lines import breaks
 
 if TYPE_CHECKING:
@@ -272,11 +272,6 @@ def value_of(value: object, language: str) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(str(item) for item in value) + "]"
     return "none" if value is None else str(value)
-
-
-def bracketed(text: str, language: str) -> str:
-    """Return what stands behind a word in brackets, in those of the language."""
-    return {"en": f" ({text})", "zh": f"（{text}）"}[language]
 
 
 def print_block(console: Console, text: str, indent: int = INDENT, style: str = "") -> None:

@@ -9,8 +9,8 @@ from nnunet_doctor.facts import Unknown
 from nnunet_doctor.probes.pace import measure
 from nnunet_doctor.request import Request
 from nnunet_doctor.run.command import Start
-from nnunet_doctor.run.watch import duration, tell
-from nnunet_doctor.words import say, translated
+from nnunet_doctor.run.watch import tell
+from nnunet_doctor.words import duration, say, translated
 
 
 def estimate(start: Start, request: Request, environ: Mapping[str, str], language: str) -> None:

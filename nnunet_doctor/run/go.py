@@ -18,9 +18,9 @@ from nnunet_doctor.run import folds
 from nnunet_doctor.run.command import Start, show
 from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
-from nnunet_doctor.run.watch import Watch, duration, tell
+from nnunet_doctor.run.watch import Watch, tell
 from nnunet_doctor.run.why import Why
-from nnunet_doctor.words import JOINTS, say, translated
+from nnunet_doctor.words import JOINTS, duration, say, translated
 
 
 class Manner(NamedTuple):

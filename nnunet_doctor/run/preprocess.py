@@ -16,9 +16,9 @@ from nnunet_doctor.examination import Examination
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.report.record import shell_of
 from nnunet_doctor.request import Request
-from nnunet_doctor.run.watch import Watch, duration
+from nnunet_doctor.run.watch import Watch
 from nnunet_doctor.shell import command_line
-from nnunet_doctor.words import say
+from nnunet_doctor.words import duration, say
 
 PLAN = ("not-preprocessed",)
 """Checks after which the dataset is planned and preprocessed for the first time."""

@@ -18,7 +18,7 @@ from rich.cells import chop_cells
 from nnunet_doctor import launch
 from nnunet_doctor.log.course import Course, Oddity, Tracker, kind_of_whole
 from nnunet_doctor.run.plot import HEIGHT, WIDTH, Epoch, draw
-from nnunet_doctor.words import say
+from nnunet_doctor.words import duration, say
 
 DEFAULT_EPOCHS = 1000
 """nnUNetTrainer.__init__, num_epochs."""
@@ -27,20 +27,6 @@ MOST_EPOCHS_DRAWN = 400
 
 ODDITIES = {"loss-nan": "loss-nan", "loss-flat": "", "dice-zero": "", "slow-down": ""}
 """What is said of a running training, once each, and the check that tells more about it."""
-
-
-UNITS = {"en": ("d", "h", "min", "s"), "zh": ("天", "小时", "分钟", "秒")}
-"""Units of time, the longest first."""
-
-
-def duration(seconds: float, language: str) -> str:
-    """Return a duration as people say it: 42 s, 3 min 5 s, 2 h 10 min, 12 d 4 h."""
-    whole, units = round(seconds), UNITS[language]
-    for place, (size, below) in enumerate(((86400, 3600), (3600, 60), (60, 1))):
-        if whole >= size:
-            rest = whole % size // below
-            return f"{whole // size} {units[place]}" + (f" {rest} {units[place + 1]}" if rest else "")
-    return f"{whole} {units[-1]}"
 
 
 def tell(sentence: str) -> None:

@@ -54,6 +54,25 @@ def keys(language: str) -> frozenset[str]:
     return frozenset(_table(language))
 
 
+UNITS = {"en": ("d", "h", "min", "s"), "zh": ("天", "小时", "分钟", "秒")}
+"""Units of time, the longest first."""
+
+
+def duration(seconds: float, language: str) -> str:
+    """Return a duration as people say it: 42 s, 3 min 5 s, 2 h 10 min, 12 d 4 h."""
+    whole, units = round(seconds), UNITS[language]
+    for place, (size, below) in enumerate(((86400, 3600), (3600, 60), (60, 1))):
+        if whole >= size:
+            rest = whole % size // below
+            return f"{whole // size} {units[place]}" + (f" {rest} {units[place + 1]}" if rest else "")
+    return f"{whole} {units[-1]}"
+
+
+def bracketed(text: str, language: str) -> str:
+    """Return what stands behind a word in brackets, in those of the language."""
+    return {"en": f" ({text})", "zh": f"（{text}）"}[language]
+
+
 # --- sentences of the code -------------------------------------------------------------------------------------------
 
 

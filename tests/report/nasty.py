@@ -113,7 +113,15 @@ def _finding(
     )
 
 
-def manner(language: str = "en", *, fail_on: str = "error", root: str = "/repo", shell: str = "posix") -> Manner:
+def manner(
+    language: str = "en",
+    *,
+    fail_on: str = "error",
+    root: str = "/repo",
+    dataset: str = "data/Dataset 1",
+    shell: str = "posix",
+) -> Manner:
     """Return how to tell it: the dataset lies in the folder ``data/Dataset 1`` of the repository."""
-    places = Places(PurePosixPath(root), PurePosixPath("/repo/data/Dataset 1"), ".github/workflows/check.yml")
+    repository = PurePosixPath(root)
+    places = Places(repository, repository / dataset, ".github/workflows/check.yml", is_checkout=True)
     return Manner(language, shell, places, fail_on)

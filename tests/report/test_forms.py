@@ -7,6 +7,7 @@ import json
 import re
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import jsonschema
@@ -20,7 +21,10 @@ from rich.cells import cell_len
 
 from nnunet_doctor.cli import main
 from nnunet_doctor.report.forms import FORMS, form_of, render
-from nnunet_doctor.report.places import Places, as_uri, located, places_of
+from nnunet_doctor.report.forms.manner import counts
+from nnunet_doctor.report.places import Places, as_uri, from_checkout, located, places_of
+from nnunet_doctor.report.record import DetailRecord, FixRecord, LaunchRecord
+from nnunet_doctor.words import say
 
 HERE = Path(__file__).parent
 RECORDED = HERE.parent / "machines" / "linux-cases-damaged.json"
@@ -110,6 +114,51 @@ def test_fingerprints_stay() -> None:
     assert len(set(once.values())) == len(once) == len(NAMES) + 3
 
 
+def test_fingerprints_stay_when_other_words_are_said_of_a_file() -> None:
+    """More voxels, another sentence or a further fix make no new result."""
+    report = nasty()
+    first = report.findings[0]
+    details = [replace(item, message=f"{number} voxels") for number, item in enumerate(first.details)]
+    other = replace(first, title="Another title", why="Other words.", fixes=[], details=details)
+    said_anew = replace(report, findings=[other, *report.findings[1:]])
+
+    assert fingerprints(sarif(said_anew, manner())) == fingerprints(sarif(report, manner()))
+
+
+@pytest.mark.parametrize(
+    "folders",
+    [("good/Dataset 1", "bad/Dataset 1"), ("data/Dataset 1", "data/Dataset 2"), ("/far/Dataset 1", "/far/Dataset 2")],
+    ids=["of one name", "of two names", "outside"],
+)
+def test_two_datasets_do_not_collide(folders: tuple[str, str]) -> None:
+    """Each has its results, its category, which else replaces the other, and its class of test cases."""
+    told = [manner(dataset=folder) for folder in folders]
+    first, second = (sarif(nasty(), how) for how in told)
+    classes = [
+        {
+            case.classname
+            for suite in junitparser.JUnitXml.fromstring(render("junit", nasty(), how).encode())
+            for case in suite
+        }
+        for how in told
+    ]
+    shared = set(fingerprints(first).values()) & set(fingerprints(second).values())
+
+    assert len(shared) == 3  # what is said of the machine is the same machine's
+    assert first["automationDetails"] != second["automationDetails"]
+    assert classes[0].isdisjoint(classes[1])
+
+
+def test_trainings_of_two_datasets_do_not_collide() -> None:
+    """A finding about a training has no file in the repository, and is none about the training of another dataset."""
+    report = nasty()
+    damaged = replace(report.findings[1], id="preprocessed-damaged", area="training")
+    report = replace(report, findings=[damaged])
+    found = [fingerprints(sarif(report, manner(dataset=folder))) for folder in ("Dataset001_A", "Dataset002_B")]
+
+    assert set(found[0].values()).isdisjoint(found[1].values())
+
+
 def test_rules_are_named_once_and_found_by_number() -> None:
     """Each rule is there once, and each result points to its own."""
     run = sarif(nasty(more=5), manner())
@@ -172,6 +221,36 @@ def test_paths_are_relative_to_the_checkout(tmp_path: Path) -> None:
     assert [place.file for place in located(finding, alone)][:2] == ["labelsTr/a.nii", "dataset.json"]
 
 
+def test_folders_of_a_dataset_are_shown_at_its_description() -> None:
+    """A code host shows nothing at a folder; the message names it, and two folders make one place."""
+    places = Places(PurePosixPath("/r"), PurePosixPath("/r/Dataset001_X"), "README.md")
+    details = [DetailRecord("imagesTr", "4"), DetailRecord("labelsTr", ""), DetailRecord("/r/Dataset001_X", "BIDS")]
+    finding = replace(nasty().findings[0], subjects=[item.subject for item in details], details=details)
+    (place,) = located(finding, places)
+
+    assert place.file == "Dataset001_X/dataset.json"
+    assert place.messages == ("imagesTr: 4", "labelsTr", "/r/Dataset001_X: BIDS")
+
+
+def test_commands_of_a_runner_are_those_of_every_checkout(tmp_path: Path) -> None:
+    """What a runner calls its checkout is on no other machine; paths elsewhere, and of a person's own, stay whole."""
+    root = (tmp_path / "work space").resolve()
+    fix = FixRecord(
+        f"Look into {root}/data, not {root}2 and /mnt{root}/x.", f"nnunet-doctor fix '{root}/data/A'", LaunchRecord()
+    )
+    report = nasty()
+    report = replace(report, findings=[replace(report.findings[0], title=f"Nothing in {root}", fixes=[fix])])
+    in_ci, at_home = (
+        from_checkout(report, places_of(environ, root, None)).findings[0]
+        for environ in ({"CI_PROJECT_DIR": str(root)}, {})
+    )
+
+    assert in_ci.title == "Nothing in ."
+    assert in_ci.fixes[0].command == "nnunet-doctor fix './data/A'"
+    assert in_ci.fixes[0].text == f"Look into ./data, not {root}2 and /mnt{root}/x."
+    assert (at_home.title, at_home.fixes[0].command) == (f"Nothing in {root}", fix.command)
+
+
 def test_a_recorded_windows_dataset_keeps_its_paths() -> None:
     """Facts of a Windows machine, replayed elsewhere, give paths of that machine."""
     places = places_of({}, Path(), "D:\\raw\\Dataset 1")
@@ -214,7 +293,7 @@ def test_junit_is_read_back(language: str) -> None:
     }
     assert (suites.tests, suites.failures, suites.skipped) == (suite.tests, suite.failures, suite.skipped) == (9, 3, 3)
     assert len(ET.fromstring(text).findall(".//testcase")) == 9  # noqa: S314 - our own
-    assert {case.classname for case in suite} == {"nnunet-doctor"}
+    assert {case.classname for case in suite} == {"nnunet-doctor/data/Dataset 1"}
 
 
 def test_junit_shows_what_xml_cannot_hold() -> None:
@@ -273,25 +352,77 @@ def test_annotations_are_read_as_they_are_meant(language: str) -> None:
     assert "::set-env" in found[0][2]
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_log_can_be_read_without_the_annotations(language: str) -> None:
+    """Of a command the log shows the message alone: the title stands before it, the file in it, the counts at the end."""
+    report = nasty(language)
+    lines = render("github", report, manner(language)).splitlines()
+    said = [message for _, _, message in commands("\n".join(lines))]
+    title = report.findings[0].title
+
+    assert [line for line in lines if not line.startswith("::")][1] == f"FAIL  {title}  [label-unexpected]"
+    assert lines[0].startswith("nnunet-doctor 0.1.0")
+    assert "Dataset001_病 例" in lines[0]
+    assert said[0].startswith(f"data/Dataset 1/{next(iter(NAMES))}")
+    assert lines[-1] == counts(report, language)
+
+
+def test_what_is_left_out_is_said_once_and_the_fix_is_not_cut_off() -> None:
+    """GitHub takes 4,096 characters of a message, in which a machine with hundreds of faults leaves room for the way out."""
+    many = [DetailRecord(f"colon_{number}", "not there " * 50) for number in range(500)]
+    report = nasty()
+    training = replace(report.findings[1], area="training", details=many, subjects=[item.subject for item in many])
+    report = replace(report, findings=[report.findings[0], training, *report.findings[2:]])
+    found = commands(render("github", report, manner()))
+    messages = [text for kind, _, text in found if kind == "error"]
+
+    assert ["\nand 7 more\n" in text for text in messages[:3]] == [False, False, True]
+    assert "and 490 more" in messages[3]
+    assert max(map(len, messages)) < 4096
+    assert messages[3].endswith("export nnUNet_compile=false\nnnUNetv2_train ... -device cpu")
+
+
+def test_an_empty_log_is_no_answer() -> None:
+    """Where nothing is wrong, the log says what was looked at and how many checks passed."""
+    report = replace(nasty(verdict="ok"), findings=[], waived=[], known=[])
+
+    first, last = render("github", report, manner()).splitlines()
+
+    assert first.startswith("nnunet-doctor 0.1.0: nothing stands in the way; Dataset001_病 例: cases 10")
+    assert last == "0 FAIL, 0 warn, 0 info, 1 undecided, 2 ok"
+
+
+@pytest.mark.parametrize("form", ["github", "markdown", "html"])
+def test_what_was_known_before_is_not_said_to_be_gone(form: str) -> None:
+    """With a baseline, a report without findings says that nothing is new, not that nothing is in the way."""
+    text = render(form, replace(nasty(verdict="ok"), findings=[], waived=[]), manner())
+
+    assert "nothing new stands in the way" in text
+    assert "shape-outlier" in text
+
+
 def test_annotations_are_at_most_ten_of_a_kind() -> None:
     """Each finding has one before any has two, errors come first, and what is left over is told in plain words."""
     text = render("github", nasty(more=25), manner())
     kinds = [kind for kind, _, _ in commands(text)]
     plain = [line for line in text.splitlines() if not line.startswith("::")]
+    titles = [line.split("[")[-1] for line in plain if line.startswith(("FAIL", "warn", "info"))]
 
     assert (kinds.count("error"), kinds.count("warning"), kinds.count("notice")) == (4, 10, 1)
     assert kinds == sorted(kinds, key=["error", "warning", "notice"].index)
-    assert [line.split("[")[-1] for line in plain[:-1]] == [f"more-{number}]" for number in range(10, 25)]
-    assert plain[-1].startswith("--  A title: ")
-    assert plain[-1].endswith("[spacing-outlier]  waived: `so` @octocat ## [x]")
+    assert titles == ["label-unexpected]", "paths-unset]", *(f"more-{number}]" for number in range(25)), "torch-old]"]
+    assert plain[-3].startswith("--  A title: ")
+    assert plain[-3].endswith("[spacing-outlier]  waived: `so` @octocat ## [x]")
+    assert plain[-2] == "--  In the baseline already, not shown: shape-outlier"
 
 
 def test_an_undecided_run_says_why_it_fails() -> None:
     """A step that ends with exit code 3 has an error that names what could not be decided."""
     kind, properties, text = commands(render("github", nasty(verdict="undecided"), manner()))[0]
 
-    assert (kind, properties["title"]) == ("error", "1 checks could not be decided")
-    assert text.startswith("gpu-too-small is not decided: gpu.memory: ")
+    assert (kind, properties["title"]) == ("error", "Checks that could not be decided: 1")
+    assert text.startswith("1 not decided because gpu.memory: ")
+    assert text.endswith("\ngpu-too-small")
 
 
 def test_the_step_summary_is_added_to(installation: Installation) -> None:
@@ -304,7 +435,7 @@ def test_the_step_summary_is_added_to(installation: Installation) -> None:
     text = summary.read_text(encoding="utf-8")
 
     assert done.returncode == 1
-    assert done.stdout.startswith("::error file=")
+    assert "\n::error file=" in done.stdout
     assert text.startswith("# Before\n## nnunet-doctor ")
     assert "`preprocessed-damaged`" in text
 
@@ -340,9 +471,9 @@ def test_markdown_keeps_what_it_quotes_in_its_place(language: str) -> None:
     assert {token.type for token in found} & {"link_open", "image"} == set()
     assert {token.content for token in found if token.type == "html_inline"} <= {"<span>", "</span>"}
     assert [token.content.strip() for token in found if token.type == "html_block"] == [
-        f"<details><summary>{'1 checks could not be decided' if language == 'en' else '1 项检查无法判定'}</summary>",
+        f"<details><summary>{say(language, 'markdown_undecided', count=1)}</summary>",
         "</details>",
-        f"<details><summary>{'Waived' if language == 'en' else '已豁免'}</summary>",
+        f"<details><summary>{say(language, 'html_waived')}</summary>",
         "</details>",
     ]
     assert re.search(r"[@#]\w", said) is None
@@ -388,7 +519,7 @@ def test_one_run_writes_all_forms(installation: Installation) -> None:
     )
 
     assert done.returncode == 1
-    assert done.stdout.startswith("::error")
+    assert "\n::error" in done.stdout
     assert [file.suffix for file in files if "preprocessed-damaged" not in file.read_text(encoding="utf-8")] == []
 
 

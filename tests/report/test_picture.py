@@ -16,9 +16,11 @@ import numpy as np
 import planted
 import pytest
 import tifffile
+from copies import Copy
 from made_up import clean_environ
 from PIL import Image
 from planted import FAULTS, VICTIM, Fault, sitk
+from together import together
 
 from nnunet_doctor.cli import main
 from nnunet_doctor.probes.raw.cases import gather
@@ -192,14 +194,11 @@ def test_cases_of_sound_datasets_have_pictures(tmp_path: Path, base: str) -> Non
     assert len(pixels(picture)) == picture.height
 
 
-@pytest.mark.parametrize(
-    "fault", [fault for fault in FAULTS if fault.base == "ct" and not fault.needs], ids=lambda fault: fault.name
-)
-def test_no_fault_stops_a_picture(tmp_path: Path, pristine: Path, fault: Fault) -> None:
+@together("fault", [fault for fault in FAULTS if fault.base == "ct" and not fault.needs], lambda fault: fault.name)
+def test_no_fault_stops_a_picture(copy: Copy, fault: Fault) -> None:
     """Whatever is wrong with a file, there is a picture, or the reason why not."""
-    import shutil
-
-    folder = Path(shutil.copytree(pristine, tmp_path / "copy", symlinks=True)) / planted.DATASET
+    copy.mend()
+    folder = copy.folder / planted.DATASET
     fault.plant(folder)
     reader = "SimpleITKIO"
     image, label = (Task(str(folder / path), role, reader, "all") for path, role in _victim())  # type: ignore[arg-type]
@@ -211,6 +210,12 @@ def test_no_fault_stops_a_picture(tmp_path: Path, pristine: Path, fault: Fault) 
 
 def _victim() -> tuple[tuple[str, str], tuple[str, str]]:
     return (f"imagesTr/{VICTIM}_0000.nii.gz", "image"), (f"labelsTr/{VICTIM}.nii.gz", "label")
+
+
+@pytest.fixture(scope="module")
+def copy(pristine: Path, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    """Return a copy of it that may be spoilt, and is mended before it is used."""
+    return Copy(pristine, tmp_path_factory.mktemp("copy") / "ct")
 
 
 @pytest.fixture(scope="module")

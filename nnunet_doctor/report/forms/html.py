@@ -35,7 +35,7 @@ from nnunet_doctor.report.forms.plots import Row, Value, number, plot
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.report.text import about, value_of
 from nnunet_doctor.shell import set_variable
-from nnunet_doctor.words import say, translated
+from nnunet_doctor.words import JOINTS, say, translated
 
 if TYPE_CHECKING:
     from nnunet_doctor.probes.raw.cases import CaseFacts, Cases
@@ -77,7 +77,7 @@ def render(report: Report, manner: Manner) -> str:
     )
     verdict = say(language, verdict_of(report))
     sections = _sections(report, manner)
-    title = f"nnunet-doctor: {verdict}" + (f" - {report.dataset.name}" if report.dataset else "")
+    title = f"nnunet-doctor{JOINTS[language].place}{verdict}" + (f" - {report.dataset.name}" if report.dataset else "")
     head = el(
         "head",
         el("meta", charset="utf-8"),
@@ -127,7 +127,7 @@ def _header(report: Report, language: str, verdict: str) -> Markup:
             notes.append(say(language, f"survey_{dataset.depth}"))
     return el(
         "header",
-        el("h1", "nnunet-doctor: ", el("span", verdict, class_=f"verdict {report.verdict}")),
+        el("h1", f"nnunet-doctor{JOINTS[language].place}", el("span", verdict, class_=f"verdict {report.verdict}")),
         el("p", counts(report, language), class_="counts"),
         el("p", about(report, language)),
         *(el("p", note) for note in notes),

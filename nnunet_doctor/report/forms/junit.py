@@ -14,7 +14,7 @@ from nnunet_doctor.report.forms.manner import (
 )
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.report.text import value_of
-from nnunet_doctor.words import say, translated
+from nnunet_doctor.words import bracketed, say, translated
 
 SUITE = "nnunet-doctor"
 
@@ -77,7 +77,7 @@ def _words(finding: FindingRecord, manner: Manner) -> str:
     lines = [finding.title, finding.why]
     lines += [f"  {item.subject}: {item.message}".removesuffix(": ") for item in finding.details]
     lines += [
-        f"  {item.fact} = {value_of(item.value, language)}  ({translated(language, item.source)})"
+        f"  {item.fact} = {value_of(item.value, language)} {bracketed(translated(language, item.source), language)}"
         for item in evidence_of(finding)
     ]
     for number, fix in enumerate(finding.fixes, 1):

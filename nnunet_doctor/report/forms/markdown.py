@@ -23,7 +23,7 @@ from nnunet_doctor.report.forms.manner import (
 )
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.report.text import about, value_of
-from nnunet_doctor.words import say
+from nnunet_doctor.words import JOINTS, say
 
 MOST_CHARACTERS = 60_000
 """GitHub takes no issue and no comment of more than 65,536; a person may want to write a few words above."""
@@ -38,7 +38,7 @@ def render(report: Report, manner: Manner) -> str:
     language = manner.language
     known = [f"**{escape(counts(report, language))}**", escape(about_dataset(report, language))]
     head = [
-        f"## nnunet-doctor {report.doctor}: {say(language, verdict_of(report))}",
+        f"## nnunet-doctor {report.doctor}{JOINTS[language].place}{say(language, verdict_of(report))}",
         escape(about(report, language)),
         *filter(None, known),
     ]

@@ -199,8 +199,8 @@ def print_contents(path: Path, items: Sequence[Item], log: Path | None, language
     print_block(console, say(language, "bundle_holds"), indent=0, style="bold")
     width = max(len(item.name) for item in items)
     for item in items:
-        said = say(language, _SAID.get(item.name, "bundle_plans"), log=log)
-        print_block(console, f"{item.name:{width}}  {item.size / 1024:6.0f} KiB  {said}")
+        said = say(language, _SAID.get(item.name, "bundle_plans"), log=log and log.name)
+        print_block(console, f"{item.name:{width}}  {-(-item.size // 1024):6} KiB  {said}", indent=2)
     print_block(console, say(language, "bundle_left_out"), indent=0)
     console.print()
     print_command(console, str(path), indent=0)

@@ -97,7 +97,8 @@ def read_file(path: Path, area: str, origin: str, *, with_examples: bool = True)
     try:
         if origin != "built in" and not path.is_file():
             raise CheckError(name, None, "the file is not a regular file")
-        text = path.read_text(encoding="utf-8")
+        # Notepad puts a mark before UTF-8
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise CheckError(name, None, "the file is not UTF-8 text") from None
     except OSError as error:
@@ -139,8 +140,17 @@ def unreadable(pack: str, problem: str) -> Check:
         language: Text(say(language, "pack_unreadable", pack=pack), say(language, "pack_unreadable_why"))
         for language in LANGUAGES
     }
-    id = "pack-" + re.sub(r"[^a-z0-9]+", "-", pack.lower()).strip("-")
+    id = LEFT_OUT + re.sub(r"[^a-z0-9]+", "-", pack.lower()).strip("-")
     return Check(id, "nnunet", "error", lambda: Body(text), origin=f"pack {pack}", unreadable=problem)
+
+
+LEFT_OUT = "pack-"
+"""What the ids begin with that stand in the place of packs that cannot be read."""
+
+
+def may_lack(known: Iterable[str]) -> bool:
+    """Say whether there may be more checks than the ids that are known, because a pack cannot be read."""
+    return any(id.startswith(LEFT_OUT) for id in known)
 
 
 def is_unreadable(item: Listed) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
@@ -43,6 +44,9 @@ def script(parser: argparse.ArgumentParser, shell: str, ids: Sequence[str], area
         elif metavar in FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     text: str = shtab.complete(parser, shell)
+    if shell == "fish":
+        # -s takes one letter: -s device would be -d, -e, -v and so on; words after one dash, as nnU-Net's, are -o
+        text = re.sub(r"(?m)^(complete .*? )-s (?=\w\w)", r"\1-o ", text)
     return text if text.endswith("\n") else f"{text}\n"
 
 

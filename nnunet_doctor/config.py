@@ -409,9 +409,11 @@ def refuse_unknown_ids(config: Config, known: Collection[str]) -> None:
     Raises:
         UserError: There is no such check.
     """
+    from nnunet_doctor.catalogue import may_lack
+
     named = [(id, entry.place) for id, entry in config.severities.items()]
     for id, place in (*named, *((waiver.id, waiver.place) for waiver in config.waivers)):
-        if id not in known:
+        if id not in known and not may_lack(known):
             raise UserError(f"{place}: there is no check {id!r}{nearest(id, known)}; 'nnunet-doctor list' shows them")
 
 

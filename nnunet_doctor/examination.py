@@ -14,6 +14,7 @@ from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts import Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import derive, with_inputs
+from nnunet_doctor.packs import PackError, refuse_lost_files
 from nnunet_doctor.plan import Plan, plan
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.probes.look import NOT_ASKED, is_wrong_use, look, start_looking
@@ -224,7 +225,7 @@ def choose_checks(
         listed = catalogue.listed(_existing(folders))
         known = {*AREAS, *(item.id for item in listed)}
         for word in (*select, *ignore):
-            if word not in known:
+            if word not in known and not catalogue.may_lack(known):
                 raise UserError(
                     f"there is no check and no area {word!r}{nearest(word, known)}; 'nnunet-doctor list' shows them"
                 )
@@ -248,6 +249,10 @@ def _existing(folders: Sequence[str]) -> list[Path]:
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 - says no where there is no permission to look
             raise UserError(f"--checks {path} is not a folder")
+        try:
+            refuse_lost_files(path)
+        except PackError as error:
+            raise UserError(str(error)) from None
     return paths
 
 

@@ -185,11 +185,28 @@ MOMENTARY = frozenset(
         *("resources.on_battery", "gpu.processes", "gpu.slowdowns", "platform.console_encoding"),
         *("training.copies", "training.running", "training.master_port_taken", "training.continues"),
         # what the training itself has left behind
+        # how much was looked at
+        *("dataset.surveyed", "dataset.survey_interrupted", "dataset.decoded_gib"),
         *("training.state", "training.validated", "training.overwrites", "preprocessed.splits", "dataset.matches"),
     )
 )
-"""Facts that differ from one moment to the next, or by the training itself; they count where a check then says
-something else."""
+"""Facts that differ from one moment to the next, from look to look, or by the training itself; they count where a
+check then says something else."""
+
+_SHOWS_A_LOOK = (
+    ("trial.tried", frozenset(name for name in CATALOGUE if name.startswith("trial."))),
+    (
+        "dataset.surveyed",
+        frozenset(
+            (
+                *(name for name, info in CATALOGUE.items() if name.startswith("dataset.") and info.is_list_of_details),
+                *("dataset.reader", "dataset.cases", "dataset.files"),
+            )
+        )
+        - {"dataset.matches", "dataset.near_misses", "dataset.json_missing_keys"},
+    ),
+)
+"""Facts that are None unless there was a look, and what such a look sees: trials, and the files of the raw dataset."""
 
 
 @dataclass(frozen=True)
@@ -234,10 +251,13 @@ def compare(old: Facts, new: Facts, checks: Sequence[Check]) -> Comparison:
     turned = before ^ after
     asked = {check.id: with_inputs(check.facts) for check in checks}
     by_any: frozenset[str] = frozenset().union(*asked.values())
+    unseen: frozenset[str] = frozenset().union(
+        *(names for shown, names in _SHOWS_A_LOOK if (old[shown] is None) != (new[shown] is None))
+    )
     changes = []
     for name in _observed():
         decides = tuple(sorted(id for id in turned if name in asked[id]))
-        if _differs(old[name], new[name]) and (decides or name not in MOMENTARY):
+        if _differs(old[name], new[name]) and (decides or name not in MOMENTARY | unseen):
             changes.append(Change(name, group_of(name), old[name], new[name], decides, name in by_any))
     changes.sort(key=lambda item: (not item.decides, not item.is_asked, GROUPS.index(item.group)))
     order = [check.id for check in checks]
@@ -252,12 +272,17 @@ def _in_order(ids: Collection[str], order: Sequence[str]) -> tuple[str, ...]:
     return tuple(id for id in order if id in ids)
 
 
-_NOT_SEEN = ("--quick", "not asked for", "the facts file does not hold it", "nothing has looked")
+_NOT_SEEN = (
+    *("--quick", "not asked for", "the facts file does not hold it", "nothing has looked"),
+    "its probe runs only when it is named",
+)
 """Beginnings of reasons that tell of a shorter look and not of another machine."""
 
 
 def _differs(old: Observed, new: Observed) -> bool:
     if any(isinstance(value, Unknown) and value.reason.startswith(_NOT_SEEN) for value in (old, new)):
+        return False
+    if {old, new} == {None, ()}:  # nothing is listed
         return False
     if isinstance(old, tuple) and isinstance(new, tuple) and all(isinstance(item, Detail) for item in (*old, *new)):
         return set(old) != set(new)

@@ -25,6 +25,7 @@ def page(parser: argparse.ArgumentParser, language: str) -> str:
     lines = [
         f'.TH "{name.upper()}" "{SECTION}" "" "{name} {__version__}" "{say(language, "manual_title")}"',
         ".ad l",
+        ".nh",
         _section("name", language),
         f"{_text(name)} \\- {_text(description.rstrip('.。'))}",
         _section("synopsis", language),

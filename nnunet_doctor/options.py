@@ -149,7 +149,7 @@ def _refuse_unknown_words(entries: Mapping[str, Entry], folders: Sequence[str]) 
     known = {*AREAS, *(item.id for item in catalogue.listed([Path(name) for name in folders if Path(name).is_dir()]))}
     for entry in entries.values():
         for word in filter(None, (word.strip() for text in entry.value for word in text.split(","))):
-            if word not in known:
+            if word not in known and not catalogue.may_lack(known):
                 raise UserError(
                     f"{entry.place}: there is no check and no area {word!r}{nearest(word, known)}; "
                     "'nnunet-doctor list' shows them"

@@ -136,7 +136,7 @@ def _packs_of(distribution: Path) -> list[Pack]:
         if entry.group == CHECKS:
             try:
                 packs.append(_read(entry.name, entry.value, probes.get(entry.name)))
-            except PackError as error:
+            except (PackError, OSError) as error:
                 packs.append(Pack(entry.name, problem=str(error)))
     lost = probes.keys() - {pack.name for pack in packs}
     return packs + [Pack(name, problem=f"its probe has no entry of that name in {CHECKS}") for name in lost]
@@ -177,11 +177,25 @@ def _read(name: str, value: str, probe: str | None) -> Pack:
     facts: dict[str, FactInfo] = {}
     for folder in folders:
         facts |= _facts_in(folder / DECLARATIONS)
+        refuse_lost_files(folder, needs_checks=not facts)
     if facts and probe is None:
         raise PackError(f"{DECLARATIONS} declares facts, and there is no probe of the name {name} in {PROBES}")
     if probe is not None and not facts:
         raise PackError(f"it has a probe, and no {DECLARATIONS} that declares its facts")
     return Pack(name, folders, facts, probe)
+
+
+def refuse_lost_files(folder: Path, *, needs_checks: bool = True) -> None:
+    """See that a folder has check files, and none beside the area folders, where nothing would read it.
+
+    Raises:
+        PackError: It has none, or one that is lost.
+    """
+    stray = next((path for path in sorted(folder.glob("*.toml")) if path.name != DECLARATIONS), None)
+    if stray is not None:
+        raise PackError(f"{stray} lies in no area folder; check files are AREA/ID.toml")
+    if needs_checks and next(folder.glob("*/*.toml"), None) is None:
+        raise PackError(f"there is no check file in {folder}; they are AREA/ID.toml")
 
 
 def _facts_in(path: Path) -> dict[str, FactInfo]:
@@ -191,7 +205,7 @@ def _facts_in(path: Path) -> dict[str, FactInfo]:
     import tomli
 
     try:
-        document = tomli.loads(path.read_text(encoding="utf-8"))
+        document = tomli.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise PackError(f"{path} cannot be read: {error.strerror}") from None
     except (UnicodeDecodeError, tomli.TOMLDecodeError, RecursionError) as error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
+from nnunet_doctor.facts.record import AREAS
 
 PATHS = frozenset(
     (
@@ -46,27 +47,28 @@ NOT_OF_FILES = frozenset(
 )
 """Lists of these areas that are about keys, labels and parts of a network."""
 
-_PUBLIC_WORDS = """
-    home users user root usr bin sbin lib lib64 opt local share etc var tmp temp private dev shm proc sys run
-    media mnt volumes library frameworks python.framework versions applications system data datasets scratch
-    work workspace project projects storage nfs gpfs lustre content drive mydrive kaggle input working output
-    outputs app apps code src repo repos git github documents desktop downloads onedrive dropbox icloud appdata
-    roaming programs python software programdata packages localcache windows system32 wsl$ wsl.localhost ubuntu
-    debian runner runneradmin jovyan hostedtoolcache toolcache x64 x86 x86_64 arm64 amd64 venv .venv venvs env
-    .env envs virtualenvs conda .conda miniconda3 miniforge3 anaconda3 mambaforge micromamba miniconda miniforge
-    anaconda mamba homebrew cellar pipx .local .cache .pyenv pyenv .triton triton cache inductor uv tools tool
-    scripts include site-packages dist-packages nnunet nnunetv2 nnunet_v2 nnunet-v2 torch cuda cudnn nvidia
-    docker podman slurm linux macos gcc clang error memory training train predict model models results result
-    raw preprocessed imagestr labelstr imagests labelsts gt_segmentations validation predicted_next_stage
-    dataset.json plans.json splits_final.json dataset_fingerprint.json folders t d c job jobs python3 python.exe
-    nnunetv2_train nnunetv2_train.exe cl.exe libcuda.so.1 seg segmentation segmentations image images label
-    labels mask masks case cases loss epoch epochs network net dice val test tests batch patch fold folds plan
-    plans config configs configuration log logs main utils module modules device gpu cpu dataset experiments
-    experiment script file files path paths \u6570\u636e \u6570\u636e\u96c6 \u6587\u4ef6 \u7528\u6237
-    \u684c\u9762 \u6587\u6863 \u4e0b\u8f7d \u56fe\u50cf \u7cfb\u7edf hostx64 msvc vc mic-dkfz pytorch issues weights
-    checkpoint checkpoints postprocessing preprocessing inference __init__
-"""
-_PUBLIC = frozenset(_PUBLIC_WORDS.split())
+_PUBLIC_WORDS = (
+    "home|users|user|root|usr|bin|sbin|lib|lib64|opt|local|share|etc|var|tmp|temp|private|dev|shm|proc|sys|"
+    "run|media|mnt|volumes|library|frameworks|python.framework|versions|applications|system|data|datasets|"
+    "scratch|work|workspace|project|projects|storage|nfs|gpfs|lustre|content|drive|mydrive|kaggle|input|"
+    "working|output|outputs|app|apps|code|src|repo|repos|git|github|documents|desktop|downloads|onedrive|"
+    "dropbox|icloud|appdata|roaming|programs|python|software|programdata|packages|localcache|windows|system32|"
+    "wsl$|wsl.localhost|ubuntu|debian|runner|runneradmin|jovyan|hostedtoolcache|toolcache|x64|x86|x86_64|"
+    "arm64|amd64|venv|.venv|venvs|env|.env|envs|virtualenvs|conda|.conda|miniconda3|miniforge3|anaconda3|"
+    "mambaforge|micromamba|miniconda|miniforge|anaconda|mamba|homebrew|cellar|pipx|.local|.cache|.pyenv|pyenv|"
+    ".triton|triton|cache|inductor|uv|tools|tool|scripts|include|site-packages|dist-packages|nnunet|nnunetv2|"
+    "nnunet_v2|nnunet-v2|torch|cuda|cudnn|nvidia|docker|podman|slurm|linux|macos|gcc|clang|error|memory|"
+    "training|train|predict|model|models|results|result|raw|preprocessed|imagestr|labelstr|imagests|labelsts|"
+    "gt_segmentations|validation|predicted_next_stage|dataset.json|plans.json|splits_final.json|"
+    "dataset_fingerprint.json|folders|t|d|c|job|jobs|python3|python.exe|nnunetv2_train|nnunetv2_train.exe|"
+    "cl.exe|libcuda.so.1|seg|segmentation|segmentations|image|images|label|labels|mask|masks|case|cases|loss|"
+    "epoch|epochs|network|net|dice|val|test|tests|batch|patch|fold|folds|plan|plans|config|configs|"
+    "configuration|log|logs|main|utils|module|modules|device|gpu|cpu|dataset|experiments|experiment|script|"
+    "file|files|path|paths|\u6570\u636e|\u6570\u636e\u96c6|\u6587\u4ef6|\u7528\u6237|\u684c\u9762|"
+    "\u6587\u6863|\u4e0b\u8f7d|\u56fe\u50cf|\u7cfb\u7edf|hostx64|msvc|vc|mic-dkfz|pytorch|issues|weights|"
+    "checkpoint|checkpoints|postprocessing|preprocessing|inference|__init__"
+)
+_PUBLIC = frozenset(_PUBLIC_WORDS.split("|"))
 """Names that everybody has, in small letters."""
 
 _PUBLIC_PIECE = re.compile(
@@ -249,6 +251,9 @@ class Redactor:
             text = pattern.sub(lambda found: found[1] + hold(self._path_of_text(found[2])) + found[1], text)
         for pattern in (_WINDOWS_PATH, _posix_path(self._odd)):
             text = pattern.sub(lambda found: hold(self._path_of_text(found[0])), text)
+        if self._odd:
+            names = "|".join(map(re.escape, sorted(self._odd, key=len, reverse=True)))
+            text = re.sub(rf"(?<!{_LETTER})(?:{names})(?!{_LETTER})", lambda found: hold(self._name(found[0])), text)
         for pattern in (_FILE_OF_CASE, _IMAGE_FILE, _MOUNTED_HOST, _DATASET):
             text = pattern.sub(lambda found: hold(self.path(found[0])), text)
         for pattern in _AFTER_A_WORD:
@@ -601,7 +606,10 @@ def _how(name: str, redactor: Redactor) -> Callable[[str], str] | None:
         return redactor.value
     if name == "platform.wsl_distributions":
         return lambda text: ":".join([redactor.piece(text.rpartition(":")[0]), text.rpartition(":")[2]])
-    of_files = name.partition(".")[0] in OF_FILES and CATALOGUE[name].is_list_of_details
+    area, lists = name.partition(".")[0], CATALOGUE[name].is_list_of_details
+    if area not in AREAS:  # of a pack: what it lists is mostly cases, and its texts are anybody's
+        return redactor.path if lists else redactor.value
+    of_files = area in OF_FILES and lists
     return redactor.path if of_files and name not in NOT_OF_FILES else None
 
 

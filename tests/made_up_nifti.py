@@ -54,6 +54,12 @@ def nifti_header(
     return bytes(raw)
 
 
+def rewrite(path: Path, content: bytes) -> None:
+    """Write a file anew; when one is cut and written again, ext4 waits for the disk."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
 def write_nifti(path: Path, voxels: Any, **fields: Any) -> Path:
     """Write an array (x, y, z) as NIfTI, gzip-compressed where the name says so."""
     voxels = np.asarray(voxels)

@@ -24,6 +24,7 @@ ACTION = ROOT / ".github" / "actions" / "preflight"
 SAMPLE = ROOT / "tests" / "sample_repository"
 BASH = shutil.which("bash") or "bash"
 LABEL = "Dataset099_Sample/labelsTr/sample_002.nii.gz"
+FIX = "nnunet-doctor fix ./Dataset099_Sample --apply"
 
 pytestmark = pytest.mark.skipif(
     os.name == "nt", reason="which bash is found on Windows differs from machine to machine"
@@ -64,7 +65,7 @@ class Runner:
         return self.temp / name
 
     def run(self, script: str, environ: dict[str, str], options: str = "-eo pipefail") -> int:
-        """Run a step as the runner does, and take over what it writes to GITHUB_ENV."""
+        """Run a step as the runner does, and take over what it writes to GITHUB_ENV for later steps."""
         files = {name: self.file(name) for name in ("GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
         for path in files.values():
             path.touch()
@@ -87,21 +88,21 @@ class Runner:
         """Run the steps of the action with inputs; return the exit code of the step that failed, or 0."""
         action = read_yaml(ACTION / "action.yml")
         inputs = {name: given.get(name.replace("-", "_"), item["default"]) for name, item in action["inputs"].items()}
-        self.file("GITHUB_OUTPUT").unlink(missing_ok=True)
         code = 0
+        known = {f"inputs.{name}": value for name, value in inputs.items()}
         for step in action["runs"]["steps"]:
-            outputs = said_in(self.file("GITHUB_OUTPUT"))
-            known = {f"inputs.{name}": value for name, value in inputs.items()}
-            known |= {f"steps.check.outputs.{name}": value for name, value in outputs.items()}
             if "uses" in step:
                 assert step["if"] == "${{ !cancelled() && steps.check.outputs.sarif != '' }}"
-                if outputs.get("sarif"):
+                if known.get("steps.check.outputs.sarif"):
                     self.uploads.append({name: resolved(text, known) for name, text in step["with"].items()})
             elif code == 0:
                 assert step["shell"] == "bash"
+                self.file("GITHUB_OUTPUT").unlink(missing_ok=True)
                 code = self.run(
                     step["run"], {name: resolved(text, known) for name, text in step.get("env", {}).items()}
                 )
+                outputs = said_in(self.file("GITHUB_OUTPUT"))
+                known |= {f"steps.{step['id']}.outputs.{name}": value for name, value in outputs.items()}
         return code
 
     @property
@@ -154,7 +155,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runner(tmp_path: Path, installed: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """A runner with the sample repository checked out, its dataset fetched, and the doctor installed."""
     runner = checked_out(tmp_path, installed)
-    monkeypatch.setattr(Runner, "run", without_installing(Runner.run))
+    monkeypatch.setattr(Runner, "run", without_installing(Runner.run, installed))
     return runner
 
 
@@ -162,18 +163,21 @@ def checked_out(folder: Path, installed: Path) -> Runner:
     """Return a runner with the sample repository checked out, its dataset fetched, and a doctor that is installed."""
     workspace = folder / "work space"
     shutil.copytree(SAMPLE, workspace)
-    doctor = {"NNUNET_DOCTOR_BIN": str(installed), "PYTHONPATH": str(installed.parents[1])}
-    runner = Runner(workspace, folder / "temp", {**here_first(), **doctor, "XDG_CACHE_HOME": str(folder / "cache")})
+    found = {"PATH": os.pathsep.join([*here_first().values(), str(installed)]), "PYTHONPATH": str(installed.parents[1])}
+    runner = Runner(workspace, folder / "temp", {**found, "XDG_CACHE_HOME": str(folder / "cache")})
     (fetch,) = [step for step in workflow_steps(workspace) if "run" in step]
     assert runner.run(fetch["run"], {}) == 0
     return runner
 
 
-def without_installing(run: Any) -> Any:
-    """Leave out the installation, which the fixture ``installed`` has run."""
+def without_installing(run: Any, installed: Path) -> Any:
+    """Leave out the installation, which the fixture ``installed`` has run, but for what it says to the next step."""
 
     def wrapped(self: Runner, script: str, environ: dict[str, str], options: str = "-eo pipefail") -> int:
-        return 0 if "-m venv" in script else run(self, script, environ, options)
+        if "-m venv" not in script:
+            return run(self, script, environ, options)  # type: ignore[no-any-return]
+        self.file("GITHUB_OUTPUT").write_text(f"bin={installed}\n", encoding="utf-8")
+        return 0
 
     return wrapped
 
@@ -202,9 +206,10 @@ def test_the_first_step_installs_this_checkout(tmp_path: Path) -> None:
     code = first.run(step["run"], {"VERSION": ""})
 
     assert (code, first.said) == (0, ["nnunet-doctor 0.1.0\n"]), first.complaints
-    then = checked_out(tmp_path, Path(first.environ["NNUNET_DOCTOR_BIN"]))
+    bin = said_in(first.file("GITHUB_OUTPUT"))["bin"]
+    then = checked_out(tmp_path, Path(bin))
     check = read_yaml(ACTION / "action.yml")["runs"]["steps"][1]
-    inputs = {"DATASET": "Dataset099_Sample", "ARGUMENTS": "--select dataset", "EXAMINED": "python"}
+    inputs = {"BIN": bin, "DATASET": "Dataset099_Sample", "ARGUMENTS": "--select dataset", "EXAMINED": "python"}
     ended = then.run(check["run"], {**inputs, "FAIL_ON": "error", "SARIF": "", "REPORT_LANGUAGE": "en"})
 
     assert ended == 1, then.complaints
@@ -233,7 +238,7 @@ def test_a_broken_dataset_fails_with_annotations_at_its_files(runner: Runner) ->
 
 def test_a_mended_dataset_passes(runner: Runner) -> None:
     """After ``fix --apply`` the step passes, and only what a person has to decide is still annotated."""
-    fixed = runner.run('"$NNUNET_DOCTOR_BIN/nnunet-doctor" fix ./Dataset099_Sample --apply', {})
+    fixed = runner.run(FIX, {})
     code = runner.act(**given_by_workflow(runner.workspace))
 
     assert (fixed, code) == (0, 0)
@@ -264,6 +269,29 @@ def test_a_waiver_in_the_repository_passes(runner: Runner) -> None:
 def test_severity_decides(runner: Runner, given: dict[str, str], code: int) -> None:
     """What is ignored does not fail the step, and fail-on sets the bar."""
     assert runner.act(dataset="Dataset099_Sample", **given) == code
+
+
+def test_what_the_repository_configures_counts(runner: Runner) -> None:
+    """Inputs that the workflow leaves out are no options, which would outdo the repository's own configuration."""
+    text = 'fail-on = "warning"\nlang = "zh"\n'
+    (runner.workspace / "nnunet-doctor.toml").write_text(text, encoding="utf-8")
+    arguments = "--select dataset --ignore num-training"
+    left_out = runner.act(dataset="Dataset099_Sample", arguments=arguments)
+    said = runner.said[-1]
+    given = runner.act(dataset="Dataset099_Sample", arguments=arguments, fail_on="error", lang="en")
+
+    assert (left_out, given) == (1, 0)
+    assert "有问题" in said
+    assert runner.said[-1].startswith("nnunet-doctor 0.1.0: nothing stands in the way; Dataset099_Sample")
+
+
+def test_the_action_sets_nothing_that_is_an_option(runner: Runner) -> None:
+    """No variable of its own is taken for a misspelt option, which would be a warning in this step and in later ones."""
+    code = runner.act(arguments="--quick --select doctor-variable-unread", fail_on="warning", sarif="")
+    given = {name for name, value in runner.environ.items() if name.startswith("NNUNET_DOCTOR_") and value}
+
+    assert (code, given) == (0, set())
+    assert "0 FAIL, 0 warn, 0 info, 0 undecided, 1 ok" in runner.said[-1]
 
 
 def test_wrong_use_is_told_and_nothing_uploaded(runner: Runner) -> None:
@@ -346,9 +374,9 @@ def test_hook_runs_for_files_of_datasets(path: str, runs: bool) -> None:
 def test_hook_stops_a_commit_of_a_broken_dataset(runner: Runner) -> None:
     """The hook's command, as pre-commit runs it with its arguments, fails before the mending and passes after it."""
     hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
-    command = f'"$NNUNET_DOCTOR_BIN"/{hook["entry"]} ./Dataset099_Sample'
+    command = f"{hook['entry']} ./Dataset099_Sample"
     broken = runner.run(command, {})
-    runner.run('"$NNUNET_DOCTOR_BIN/nnunet-doctor" fix ./Dataset099_Sample --apply', {})
+    runner.run(FIX, {})
 
     assert (broken, runner.run(command, {})) == (1, 0)
 

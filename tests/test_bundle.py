@@ -73,11 +73,24 @@ def test_a_bundle_is_of_use(failed: Installation) -> None:
     report = json.loads(held["report.json"])
 
     assert (replayed["findings"], replayed["plan"]) == (report["findings"], report["plan"])
-    assert held["log-end.txt"].endswith("RuntimeError: CUDA error: out of memory")
+    assert held["log-end.txt"].endswith("RuntimeError: CUDA error: out of memory\n")
     assert "first line of all" not in held["log-end.txt"]
     assert json.loads(held["dataset.json"])["labels"] == {"background": 0, "cancer": 1}
     assert json.loads(held["dataset.json"])["description"] == "(left out)"
     assert "2d" in json.loads(held["nnUNetPlans.json"])["configurations"]
+
+
+def test_a_bundle_knows_no_waivers(failed: Installation) -> None:
+    """Their reasons name people, their patterns name cases; the report is that of the facts beside it."""
+    waiver = '[[waiver]]\nid = "command-missing"\nreason = "agreed with Dr. Hansen"\n'
+    failed.path("nnunet-doctor.toml").write_text(waiver, encoding="utf-8")
+    failed.doctor("bundle", *WHAT, "-o", "out.zip")
+    held = contents(failed.path("out.zip"))
+    report = json.loads(held["report.json"])
+
+    assert "Hansen" not in "".join(held.values())
+    assert "command-missing" in [item["id"] for item in report["findings"]]
+    assert report["waived"] == []
 
 
 def test_a_log_can_be_named(failed: Installation) -> None:
@@ -86,6 +99,54 @@ def test_a_log_can_be_named(failed: Installation) -> None:
     failed.doctor("bundle", *WHAT, "--log", "job.out", "-o", "out.zip")
 
     assert contents(failed.path("out.zip"))["log-end.txt"] == "epoch 1\nTraceback\n"
+
+
+def test_a_log_of_a_chinese_windows_can_be_read(failed: Installation) -> None:
+    """cmd.exe writes GBK: the bundle has it as UTF-8, and names are taken out of it."""
+    text = "用户 王小明 运行\n读取 C:\\Users\\王小明\\data 失败\nRuntimeError: 错误\n"
+    failed.path("job.out").write_bytes(text.encode("gbk"))
+    failed.doctor("bundle", *WHAT, "--log", "job.out", "-o", "out.zip", USERNAME="王小明")
+
+    log = contents(failed.path("out.zip"))["log-end.txt"]
+    assert "王小明" not in log
+    assert log.startswith("用户 ")
+    assert log.endswith("RuntimeError: 错误\n")
+
+
+def test_the_end_of_a_log_without_line_ends_is_put_in(failed: Installation) -> None:
+    """Half a megabyte of a progress bar is one line; what follows on it is not lost."""
+    bar = "".join(f"\r{number % 101}%|##| {number}/9 [00:01<00:01, 2.0it/s]" for number in range(30_000))
+    failed.path("job.out").write_text(f"begin{bar}\rRuntimeError: it ends", encoding="utf-8", newline="")
+    failed.doctor("bundle", *WHAT, "--log", "job.out", "-o", "out.zip")
+
+    assert contents(failed.path("out.zip"))["log-end.txt"].splitlines()[-1] == "RuntimeError: it ends"
+
+
+def test_plans_hold_what_nnunet_writes(failed: Installation) -> None:
+    """Sentences of people, their names as keys and keys of services are left out of plans and of dataset.json."""
+    plans = failed.path("preprocessed", "Dataset010_Colon", "nnUNetPlans.json")
+    description = failed.path("raw", "Dataset010_Colon", "dataset.json")
+    told = {"Dr. Hansen": 1, "comment": "for Dr. Meier", "api_key": "k42", "mail": "x.y@nord.de", "dir": "D:/Voss/x y"}
+    for path in (plans, description):
+        path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **told}), encoding="utf-8")
+    failed.doctor("bundle", *WHAT, "-o", "out.zip")
+    held = contents(failed.path("out.zip"))
+    shown = held["nnUNetPlans.json"] + held["dataset.json"]
+
+    assert [word for word in ("Hansen", "Meier", "k42", "x.y", "nord", "Voss") if word in shown] == []
+    assert json.loads(held["nnUNetPlans.json"])["configurations"]["2d"]["normalization_schemes"] == ["CTNormalization"]
+
+
+def test_names_in_the_bundle_name_nobody(failed: Installation) -> None:
+    """Plans that are called after somebody, or by a path, lie in the bundle as a file that names nobody."""
+    folder = failed.path("preprocessed", "Dataset010_Colon")
+    for name in ("Hansen_Plans", "../Hansen_Plans"):
+        (folder / f"{name}.json").write_text(
+            (folder / "nnUNetPlans.json").read_text(encoding="utf-8"), encoding="utf-8"
+        )
+        failed.doctor("bundle", *WHAT, "-p", name, "-o", "out.zip")
+
+        assert "Xxxxxx_Xxxxx.json" in contents(failed.path("out.zip"))
 
 
 def test_a_bundle_without_dataset_and_log_is_one(installation: Installation) -> None:

@@ -7,16 +7,15 @@ import re
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import pytest
+from shared import CHECKS
+from together import together
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS, Check, LogExample
 from nnunet_doctor.cli import main
 from nnunet_doctor.log.prefix import strip_prefixes
 from nnunet_doctor.log.signatures import says
 from nnunet_doctor.report.listing import failure_modes, to_markdown
 
-CHECKS = catalogue.load(with_examples=True)
 DOCUMENT = Path(__file__).resolve().parents[1] / "checks" / "CATALOGUE.md"
 
 
@@ -73,10 +72,9 @@ def test_no_pattern_is_the_cause_of_two_checks() -> None:
 
 
 LINES = [(check, example) for check in CHECKS for example in check.log_examples]
-IDS = [f"{check.id}: {example.name[:60]}" for check, example in LINES]
 
 
-@pytest.mark.parametrize("check", [check for check in CHECKS if check.log_cause or check.log_consequence], ids=str)
+@together("check", [check for check in CHECKS if check.log_cause or check.log_consequence], lambda check: check.id)
 def test_every_pattern_is_shown_a_line_and_a_near_miss(check: Check) -> None:
     """No pattern is without a line that it finds, and each check says as many near misses as it has patterns."""
     for kind, patterns in (("cause", check.log_cause), ("consequence", check.log_consequence)):
@@ -109,7 +107,7 @@ def _follows(other: Check, check: Check, example: LogExample) -> bool:
     return all(any(re.search(pattern, line) for pattern in check.log_consequence) for line in named)
 
 
-@pytest.mark.parametrize(("check", "example"), LINES, ids=IDS)
+@together("check, example", LINES, lambda check, example: f"{check.area}/{check.id}.toml, {example.name!r}")
 def test_a_line_leads_to_one_cause(check: Check, example: LogExample) -> None:
     """What is printed when a known problem strikes leads to that problem, and to no other; a symptom is no cause."""
     causes = {other.id for other in _named(example.log) if not _follows(other, check, example)}
@@ -141,7 +139,7 @@ HARMLESS = [
 """Lines of healthy logs, and lines that users take for failures and that are none."""
 
 
-@pytest.mark.parametrize("line", HARMLESS)
+@together("line", HARMLESS)
 def test_a_harmless_line_has_no_cause(line: str) -> None:
     """Nobody is sent after a line that means nothing."""
     assert _named(line) == []

@@ -8,9 +8,11 @@ import string
 from pathlib import Path
 
 import pytest
+from shared import CHECKS
+from together import together
 
 from nnunet_doctor import catalogue
-from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, LogExample, read_check
+from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, Example, LogExample, read_check
 from nnunet_doctor.engine import agrees, diagnose
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE, Facts, Observed
@@ -21,24 +23,22 @@ from nnunet_doctor.plan import plan
 from nnunet_doctor.report.record import finding_record
 from nnunet_doctor.words import keys, template
 
-CHECKS = catalogue.load(with_examples=True)
 EXAMPLES = [(check, example) for check in CHECKS for example in check.examples]
+LOG_EXAMPLES = [(check, example) for check in CHECKS for example in check.log_examples]
 
 
-@pytest.mark.parametrize(
-    ("check", "example"), EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in EXAMPLES]
-)
-def test_example(check: Check, example: object) -> None:
+def name_of(check: Check, example: Example | LogExample) -> str:
+    """Name an example by its file and its own name."""
+    return f"{check.area}/{check.id}.toml, {example.name!r}"
+
+
+@together("check, example", EXAMPLES, name_of)
+def test_example(check: Check, example: Example) -> None:
     """The check fires, stays silent or cannot tell, as its example says."""
     assert agrees(check, example)
 
 
-LOG_EXAMPLES = [(check, example) for check in CHECKS for example in check.log_examples]
-
-
-@pytest.mark.parametrize(
-    ("check", "example"), LOG_EXAMPLES, ids=[f"{check.id}: {example.name}" for check, example in LOG_EXAMPLES]
-)
+@together("check, example", LOG_EXAMPLES, name_of)
 def test_log_example(check: Check, example: LogExample) -> None:
     """Lines of a log name the check as cause, as consequence, or not at all, as its example says."""
     assert says(check, example.log) == example.expect
@@ -237,7 +237,7 @@ class Watched(Facts):
         return super().__getitem__(name)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@together("check", CHECKS, lambda check: check.id)
 def test_a_check_asks_no_fact_beyond_those_it_names(check: Check) -> None:
     """All that deciding, reporting and mending a check asks is among its facts: a look at these alone is enough."""
     known = {"python.executable": "python", "platform.shell": "posix", "nnunet.behaves_as": "2.8.1"}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from made_up import Installation, check_text, clean_environ, distribution, write
+from made_up import Installation, check_text, clean_environ, distribution, make_installation, write
 
 from nnunet_doctor import catalogue
 from nnunet_doctor.check import AREAS
@@ -81,9 +81,10 @@ WRONG = {
 }
 
 
-@pytest.fixture
-def desk(installation: Installation) -> Installation:
-    """The made-up installation with broken files lying about."""
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory, training_python: Path) -> Installation:
+    """A made-up installation with broken files lying about, in which nobody writes anything."""
+    installation = make_installation(tmp_path_factory.mktemp("desk"), training_python)
     texts = {
         "README.txt": "not a program",
         "broken.json": '{"facts": {,}}',
@@ -104,23 +105,13 @@ def desk(installation: Installation) -> Installation:
 
 
 @pytest.mark.parametrize(("arguments", "words"), WRONG.values(), ids=WRONG.keys())
-def test_wrong_use_gets_one_sentence(
-    desk: Installation,
-    arguments: list[str],
-    words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_wrong_use_gets_one_sentence(desk: Installation, arguments: list[str], words: str) -> None:
     """Wrong use ends with exit code 2, nothing on standard output, and one line that names what is wrong."""
-    monkeypatch.chdir(desk.base)
-    for name, value in desk.environ.items():
-        monkeypatch.setenv(name, value)
-    code = main(arguments)
-    said = capsys.readouterr()
+    done = desk.doctor(*arguments)
 
-    assert (code, said.out) == (2, "")
-    assert words in said.err
-    assert len(said.err.strip().splitlines()) == 1
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_json_is_one_object_that_fits_the_published_schema(installation: Installation) -> None:
@@ -311,6 +302,21 @@ def test_a_part_of_a_look_is_that_part(installation: Installation) -> None:
     assert told(rest) == {id: said for id, said in whole.items() if id not in rest["ignored"]}
 
 
+def test_the_doctors_own_interpreter_is_examined_unless_another_is_named(installation: Installation) -> None:
+    """Whoever installs the doctor beside nnU-Net need not name an interpreter; --python and its variable name another."""
+    environ = {name: value for name, value in installation.environ.items() if name != "NNUNET_DOCTOR_PYTHON"}
+    seen = [
+        json.loads(Installation(installation.base, variables).doctor("facts", "--device", "cpu").stdout)["facts"]
+        for variables in (environ, installation.environ)
+    ]
+
+    assert [facts["python.executable"] for facts in seen] == [
+        sys.executable,
+        installation.environ["NNUNET_DOCTOR_PYTHON"],
+    ]
+    assert [facts["torch.importable"] for facts in seen] == [True, True]
+
+
 def test_title_names_what_was_looked_at(installation: Installation) -> None:
     """The title of a part leaves out what was not asked for, and has no holes; that of a whole check names all."""
     part = installation.doctor("check", "10", "--select", "dataset").stdout.splitlines()[0]
@@ -434,15 +440,19 @@ def test_facts_as_powershell_writes_them(installation: Installation, encoding: s
 @pytest.mark.parametrize(
     ("line", "code", "error"),
     [
-        ("{doctor} check --quick --device cuda | true; exit ${{PIPESTATUS[0]}}", 1, ""),
-        ("{doctor} check --quick --device cuda --format json | true; exit ${{PIPESTATUS[0]}}", 1, ""),
-        ("{doctor} list >&-", 0, ""),
-        ("{doctor} list > /dev/full", 2, "nnunet-doctor: the output cannot be written: No space left on device"),
+        ("{doctor} check --facts {recorded} | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{doctor} check --facts {recorded} --format json | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{doctor} schema facts >&-", 0, ""),
+        (
+            "{doctor} schema facts > /dev/full",
+            2,
+            "nnunet-doctor: the output cannot be written: No space left on device",
+        ),
     ],
 )
 def test_output_that_nobody_takes(installation: Installation, line: str, code: int, error: str) -> None:
     """A closed pipe or stream ends nothing and hides no verdict; a full disk is told."""
-    command = line.format(doctor=f'"{sys.executable}" -m nnunet_doctor')
+    command = line.format(doctor=f'"{sys.executable}" -m nnunet_doctor', recorded=f'"{RECORDED}"')
     done = subprocess.run(
         ["bash", "-c", command], env=installation.environ, capture_output=True, encoding="utf-8", check=False
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_process import call
 from made_up import clean_environ
 
 from nnunet_doctor import arguments, catalogue, completion, manual
@@ -29,15 +30,16 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The script of each shell, as the command prints it."""
     folder = tmp_path_factory.mktemp("completion")
     found = {}
-    for shell in completion.SHELLS:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "nnunet_doctor", "completion", shell],
-            env=clean_environ(),
-            cwd=ROOT,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
+    first = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "nnunet_doctor", "completion", completion.SHELLS[0]],
+        env=clean_environ(),
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    rest = [call(["completion", shell], clean_environ(), ROOT) for shell in completion.SHELLS[1:]]
+    for shell, done in zip(completion.SHELLS, [first, *rest], strict=True):
         assert (done.returncode, done.stderr) == (0, "")
         found[shell] = folder / f"completion.{shell}"
         found[shell].write_text(done.stdout, encoding="utf-8")
@@ -115,6 +117,21 @@ def test_scripts_are_scripts(scripts: dict[str, Path], shell: str, check: list[s
         done = subprocess.run([found, *check, scripts[shell]], capture_output=True, encoding="utf-8", check=False)
         assert (done.returncode, done.stderr) == (0, "")
     assert "nnunet-doctor" in text.splitlines()[0] + text.splitlines()[-1] + text
+
+
+def test_fish_knows_words_after_one_dash(scripts: dict[str, Path]) -> None:
+    """nnUNetv2_train's -device is one option and not six; fish itself completes it and its values, where there is one."""
+    text = scripts["fish"].read_text(encoding="utf-8")
+
+    assert re.findall(r" -s \w\w+", text) == []
+    assert " -o device " in text
+    fish = shutil.which("fish")
+    if fish:
+        asked = "source $argv[1]; complete -C 'nnunet-doctor run 10 2d 0 -dev'; complete -C 'nnunet-doctor run 10 2d 0 -device '"
+        done = subprocess.run(
+            [fish, "-N", "-c", asked, str(scripts["fish"])], capture_output=True, encoding="utf-8", check=True
+        )
+        assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == ["-device", "cuda", "cpu", "mps"]
 
 
 def test_powershell_registers_a_completer(scripts: dict[str, Path]) -> None:
@@ -201,7 +218,7 @@ def test_groff_renders_the_manual_page(language: str) -> None:
     groff = shutil.which("groff")
     if groff is None:
         requests = set(re.findall(r"(?m)^\.(\w+)", PAGES[language].read_text(encoding="utf-8")))
-        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi", "ad"}
+        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi", "ad", "nh"}
         return
     done = subprocess.run(
         [groff, "-Kutf8", "-man", "-Tutf8", "-ww", "-z", PAGES[language]],
@@ -215,3 +232,5 @@ def test_groff_renders_the_manual_page(language: str) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "nnunet-doctor check 10 -c 3d_fullres -f 0 --device cuda" in shown.stdout
+    # a word that is broken can neither be searched for nor be copied
+    assert "\u2010" not in shown.stdout

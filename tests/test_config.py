@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import Installation
+from shared import tries
 
 from nnunet_doctor.cli import main
 from nnunet_doctor.config import OPTIONS, _Reader, load, parse
@@ -88,7 +89,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert found["python"] == "python3.11"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([*OPTIONS, "severity", "waiver", "overwrite", "else"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -9,16 +10,16 @@ from typing import Any
 
 import pytest
 from made_up import Installation, distribution, write
+from shared import CHECKS
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.cli import main
 from nnunet_doctor.examination import read_facts
-from nnunet_doctor.facts import Detail, Facts, Unknown
+from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.history import MOST_STARTS, compare, group_of, keep, last_finished, starts_below
+from nnunet_doctor.report.difference import print_difference
 
 MACHINES = Path(__file__).with_name("machines")
-CHECKS = catalogue.load()
 TRAINING = ("10", "2d", "0", "-device", "cpu", "--no-retry")
 
 
@@ -128,6 +129,64 @@ def test_facts_behind_checks_come_first() -> None:
     assert ranks == sorted(ranks)
     assert found.changes[0].decides != ()
     assert {*found.fires, *found.silent} >= {id for item in found.changes for id in item.decides}
+
+
+def test_what_was_looked_at_is_no_change() -> None:
+    """Trials of --deep, a survey of the raw dataset and the probe of a pack, which one of two looks lacks, tell nothing."""
+    seen = machine(
+        trial__tried=("device",),
+        trial__folders_error=(),
+        trial__device="cuda:0",
+        dataset__surveyed="default",
+        dataset__cases=9,
+        dataset__files=18,
+        dataset__nan=(),
+    )
+    unseen = machine(
+        trial__tried=None,
+        trial__folders_error=None,
+        trial__device=None,
+        dataset__surveyed=None,
+        dataset__cases=None,
+        dataset__files=None,
+        dataset__nan=None,
+    )
+
+    assert (changed(seen, unseen), changed(unseen, seen)) == ([], [])
+
+
+def test_a_list_without_items_is_as_good_as_none() -> None:
+    """What lists no fault and what does not apply are one to a reader."""
+    old, new = machine(preprocessed__damaged=()), machine(preprocessed__damaged=None)
+
+    assert changed(old, new) == []
+
+
+def test_numbers_of_a_list_are_one_value() -> None:
+    """A patch size is told as it was and as it is, though some of its numbers stay."""
+    old, new = machine(preprocessed__patch_size=(64, 64, 96)), machine(preprocessed__patch_size=(64, 96, 96))
+
+    assert "[64, 64, 96] -> [64, 96, 96]" in told(old, new)
+
+
+def test_what_is_gone_is_named_once() -> None:
+    """A folder of preprocessed data that was removed takes dozens of facts along; they are named in one block."""
+    new = {
+        name.replace(".", "__"): None
+        for name, info in CATALOGUE.items()
+        if name.startswith("preprocessed.") and info.optional and not info.derived
+    }
+    text = told(machine(), machine(**new))
+
+    assert "Have no value any more:" in text
+    assert text.count("-> none") <= 5
+
+
+def told(old: Facts, new: Facts) -> str:
+    """Return what a reader is told of a comparison."""
+    out = io.StringIO()
+    print_difference(compare(old, new, CHECKS), ("old", "new"), "en", out)
+    return out.getvalue()
 
 
 def test_what_changes_by_itself_counts_only_where_a_check_says_something_else() -> None:

@@ -386,11 +386,19 @@ def test_examples_of_packs_are_those_that_are_proven() -> None:
     packs = ROOT / "tests" / "packs"
     rules = tomli.loads((packs / "house-rules" / "pyproject.toml").read_text(encoding="utf-8"))
     scanner = tomli.loads((packs / "scanner" / "pyproject.toml").read_text(encoding="utf-8"))
-    project, facts, entries = (tomli.loads(text) for text in blocks("packs.md", "toml"))
+    rule, project, facts, check, entries, _ = (tomli.loads(text) for text in blocks("packs.md", "toml"))
     (look,) = blocks("packs.md", "python")
     probe = (packs / "scanner" / "scanner_pack" / "probe.py").read_text(encoding="utf-8")
+    checks = (
+        "house-rules/house_rules/checks/training/house-fold-all",
+        "scanner/scanner_pack/checks/dataset/scanner-unknown",
+    )
+    proven = [tomli.loads((packs / f"{name}.toml").read_text(encoding="utf-8")) for name in checks]
 
     assert project["project"].items() <= rules["project"].items()
     assert facts == tomli.loads((packs / "scanner/scanner_pack/checks/facts.toml").read_text(encoding="utf-8"))
     assert entries["project"]["entry-points"] == scanner["project"]["entry-points"]
-    assert look.split("\n", 1)[1] in probe
+    assert [rule, check] == proven
+    assert [line for line in look.splitlines() if line not in probe.splitlines()] == []
+    assert blocks("packs.md", "toml") == blocks("zh/packs.md", "toml")
+    assert blocks("packs.md", "python") == blocks("zh/packs.md", "python")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from shared import CHECKS
+from together import together
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.check import Check, read_check
 from nnunet_doctor.explanation import explanation
-
-CHECKS = catalogue.load(with_examples=True)
 
 MADE_UP = """
 severity = "error"
@@ -102,7 +100,7 @@ def test_false_alarms_are_told_in_the_language_asked_for() -> None:
     assert told(check, "zh", "note") == ["可能的误报：别的 Triton 可能够用。"]
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.id)
+@together("check", CHECKS, lambda check: check.id)
 def test_examples_that_expect_different_things_look_different(check: Check) -> None:
     """What is shown, cut as it is, is enough to see why one fires and the other does not; a screen's two lines do."""
     shown = [text.split(maxsplit=1) for text in told(check, "zh", "example")]

@@ -74,7 +74,9 @@ def test_command_without_a_script(tmp_path, script):
     facts = Facts().with_values({"nnunet.script": None, "python.executable": sys.executable})
 
     command = nnunet_command(facts, script, ["10", "--c"])
-    printed = subprocess.check_output(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, text=True)
+    printed = subprocess.check_output(
+        command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, encoding="utf-8"
+    )
 
     assert printed.strip() == "['10', '--c']"
 
@@ -301,12 +303,12 @@ def test_signals_are_passed_on(tmp_path, prepare, signals, expected):
     doctor = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(DOCTOR), TRAINING.format(prepare=prepare), str(log)],
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
-    while not (log.exists() and log.read_text().endswith("\n")):
+    while not (log.exists() and log.read_text(encoding="utf-8").endswith("\n")):
         assert doctor.poll() is None
         time.sleep(0.02)
-    training, worker = map(int, log.read_text().split()[:2])
+    training, worker = map(int, log.read_text(encoding="utf-8").split()[:2])
     for name in signals[:-1]:
         doctor.send_signal(getattr(signal, name))
         time.sleep(0.2)
@@ -325,10 +327,10 @@ def test_hangup_that_is_ignored_stays_ignored(tmp_path):
     code = "import os, signal; os.kill(os.getppid(), signal.SIGHUP); import time; time.sleep(0.3); print('finished')"
     script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + textwrap.dedent(DOCTOR)
 
-    printed = subprocess.check_output([sys.executable, "-c", script, code, str(log)], text=True)
+    printed = subprocess.check_output([sys.executable, "-c", script, code, str(log)], encoding="utf-8")
 
     assert printed.strip() == "0"
-    assert log.read_text().strip() == "finished"
+    assert log.read_text(encoding="utf-8").strip() == "finished"
 
 
 @posix

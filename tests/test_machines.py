@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shared import CHECKS, FOLDER, concluded
+from shared import MACHINES as NAMES
+from shared import facts_of as _facts
+from together import together
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.engine import diagnose
-from nnunet_doctor.examination import read_facts
-from nnunet_doctor.facts import CATALOGUE, Facts, Observed, Unknown
+from nnunet_doctor.facts import CATALOGUE, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.tables import newest, table
-from nnunet_doctor.plan import Plan, plan
+from nnunet_doctor.plan import plan
 from nnunet_doctor.probes.look import noted_by
 from nnunet_doctor.report.record import Report, build
 from nnunet_doctor.settings import overlay, parse_options
 
-FOLDER = Path(__file__).with_name("machines")
-NAMES = sorted(path.name.removesuffix(".expected.json") for path in FOLDER.glob("*.expected.json"))
-CHECKS = catalogue.load()
 SEVERITY = {check.id: check.severity for check in CHECKS}
 
 
@@ -47,18 +47,9 @@ HEALTHY = [name for name in NAMES if _is_healthy(name)]
 
 
 @functools.cache
-def _facts(name: str) -> Facts:
-    return read_facts(FOLDER / f"{name}.json", {})
-
-
-@functools.cache
-def _plan(name: str) -> Plan:
-    return plan(_facts(name), CHECKS)
-
-
-@functools.cache
 def _report(name: str, language: str) -> Report:
-    return build(_facts(name), diagnose(_facts(name), CHECKS), _plan(name), (), language, "error")
+    found = concluded(name)
+    return build(found.facts, found.diagnosis, found.plan, (), language, "error")
 
 
 def test_every_recording_has_its_expectation() -> None:
@@ -68,15 +59,17 @@ def test_every_recording_has_its_expectation() -> None:
     assert recorded == set(NAMES)
 
 
-@pytest.mark.parametrize("name", NAMES)
+WHYS = Counter(expected["why"] for expected in EXPECTED.values())
+
+
+@together("name", NAMES)
 def test_expectation_says_what_the_machine_shows(name: str) -> None:
     """Each has a sentence of its own, known ids only, and a verdict that its findings carry."""
     expected = EXPECTED[name]
-    others = {EXPECTED[other]["why"] for other in NAMES if other != name}
     has_error = any(SEVERITY.get(id) == "error" for id in expected["findings"])
 
     assert expected["why"].endswith(".")
-    assert expected["why"] not in others
+    assert WHYS[expected["why"]] == 1
     assert (expected["verdict"] == "problems") is has_error
     assert {*expected["blocked_by"], *expected["folded"]} <= {*expected["findings"]}
     assert {*expected["findings"], *expected["unknown"]} <= set(SEVERITY)
@@ -120,13 +113,13 @@ MENTIONED = {
 """Parts of values that the matrix holds, some machine each: distributions show in the kernel and the C library."""
 
 
-@pytest.mark.parametrize("fact", OCCURS)
+@together("fact", OCCURS)
 def test_matrix_holds_every_value(fact: str) -> None:
     """Every system, environment and accelerator that users have is recorded."""
     assert OCCURS[fact] - {RECORDED[name][fact] for name in NAMES} == set()
 
 
-@pytest.mark.parametrize(("fact", "word"), [(fact, word) for fact, words in MENTIONED.items() for word in words])
+@together("fact, word", [(fact, word) for fact, words in MENTIONED.items() for word in words])
 def test_matrix_holds_every_name(fact: str, word: str) -> None:
     """Every release of a system, family of GPUs and CUDA release that users have is recorded."""
     assert any(word in json.dumps(RECORDED[name][fact], ensure_ascii=False) for name in NAMES)
@@ -158,7 +151,7 @@ def test_matrix_is_large_and_mostly_about_silence() -> None:
     assert {RECORDED[name]["platform.os"] for name in HEALTHY} == {"linux", "windows", "macos"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_recording_is_complete(name: str) -> None:
     """A recording holds every observed fact: a value, null where it does not apply, or unknown with the reason."""
     assert set(RECORDED[name]) == {name for name, info in CATALOGUE.items() if not info.derived}
@@ -203,7 +196,7 @@ def _contradictions(facts: Mapping[str, Any]) -> list[str]:
     return [rule for rule, holds in rules.items() if not holds]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_recording_is_possible(name: str) -> None:
     """The facts of a machine do not contradict each other."""
     assert _contradictions(RECORDED[name]) == []
@@ -228,7 +221,7 @@ def test_machine_gives_what_it_must(name: str) -> None:
     assert got == expected
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if EXPECTED[name]["folded"]])
+@together("name", [name for name in NAMES if EXPECTED[name]["folded"]])
 def test_what_is_folded_is_named(name: str) -> None:
     """A finding that another one explains stands under that one, which is itself shown: none is lost in a chain."""
     found = _report(name, "en").findings
@@ -237,10 +230,10 @@ def test_what_is_folded_is_named(name: str) -> None:
     assert {finding.id: finding.explained_by for finding in found if finding.explained_by not in {None, *shown}} == {}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_plan_of_machine_is_proven(name: str) -> None:
     """The settings laid over the facts leave exactly what the plan says is left."""
-    planned = _plan(name)
+    planned = concluded(name).plan
     again = diagnose(overlay(_facts(name), {**planned.env, **parse_options(planned.args)}), CHECKS)
 
     assert again.blocking == planned.diagnosis.blocking
@@ -272,8 +265,7 @@ SILENT: dict[str, Callable[[str], bool]] = {
 }
 
 
-@pytest.mark.parametrize("case", SILENT)
-@pytest.mark.parametrize("name", HEALTHY)
+@together("name, case", [(name, case) for name in HEALTHY for case in SILENT])
 def test_less_knowledge_raises_no_alarm(name: str, case: str) -> None:
     """What child processes would have told is unknown: on a healthy machine checks may be undecided, and none alarms."""
     lost: dict[str, Observed] = {
@@ -284,8 +276,7 @@ def test_less_knowledge_raises_no_alarm(name: str, case: str) -> None:
     assert [finding.check.id for finding in found.findings if finding.check.severity != "info"] == []
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-@pytest.mark.parametrize("name", NAMES)
+@together("name, language", [(name, language) for name in NAMES for language in ("en", "zh")])
 def test_report_of_machine_has_no_holes(name: str, language: str) -> None:
     """Every title and reason is filled: what fires knows the facts that its words mention."""
     report = _report(name, language)

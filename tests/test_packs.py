@@ -145,6 +145,22 @@ def test_facts_of_packs_are_recorded(desk: Desk) -> None:
     }
 
 
+def test_facts_of_packs_are_redacted(desk: Desk) -> None:
+    """Cases and paths that a probe tells are names like others; checks find the same."""
+    desk.install("scanner")
+    desk.scanners("case,model\nsample_000,A1\nsample_001,/home/amueller/B2\nMeier,\n")
+    words = ("./Dataset099_Sample", "--quick", "--probes", "scanner", "--redact", "--output", "machine.json")
+    desk.doctor("facts", *words)
+    text = (desk.base / "machine.json").read_text(encoding="utf-8")
+    again = desk.doctor(
+        "check", "--facts", "machine.json", "--select", "scanner-unknown,scanners-mixed", "--format", "json"
+    )
+    found = {item["id"]: item["subjects"] for item in json.loads(again.stdout)["findings"]}
+
+    assert [word for word in ("Meier", "amueller") if word in text] == []
+    assert found == {"scanner-unknown": ["Xxxxx"], "scanners-mixed": []}
+
+
 def test_facts_of_packs_are_listed(desk: Desk) -> None:
     """What a pack adds stands in the list of facts with its type and meaning."""
     desk.install("scanner")
@@ -169,9 +185,11 @@ BROKEN = {
     "id of its own": (ENTRY, {IN + "rule.toml": CHECK, "ward/checks/os/rule.toml": CHECK}, "'rule' is taken"),
     "no such area": (ENTRY, {"ward/checks/wards/ward-rule.toml": CHECK}, "there is no area 'wards'"),
     "no folder": (ENTRY, {"ward/__init__.py": ""}, "there is no folder checks"),
+    "a check in no area": (ENTRY, {"ward/checks/ward-rule.toml": CHECK}, "lies in no area folder"),
+    "no check at all": (ENTRY, {"ward/checks/README.md": ""}, "there is no check file"),
     "no package": (ENTRY, {}, "there is no folder checks"),
     "no entry": ("[nnunet_doctor.checks]\nward = !!\n", {}, "package:folder is wanted"),
-    "garbage": ("[nnunet_doctor.checks]\nward\n", {}, "cannot be read"),
+    "garbage": ("[nnunet_doctor.checks]\nward\n", {}, "cannot be read: 'ward' is no entry"),
     "facts that are not TOML": (PROBE, {"ward/checks/facts.toml": "[ward"}, "is not TOML"),
     "facts of a strange type": (
         PROBE,
@@ -201,6 +219,45 @@ def test_a_broken_pack_is_left_out_and_named(desk: Desk, entries: str, files: di
     assert words in done.stderr
     assert [item["id"] for item in report["unknown"]] == ["pack-ward"]
     assert {"scanner-unknown", "label-float"} <= {*report["passed"], *(item["id"] for item in report["findings"])}
+
+
+def test_entries_of_others_do_no_harm(desk: Desk) -> None:
+    """A comment, and an entry of another group that no Python would load, cost a pack nothing."""
+    desk.make("ward", "# ours\n[console_scripts]\nward = !!\n\n" + ENTRY, {IN + "ward-rule.toml": CHECK})
+
+    assert desk.doctor("explain", "ward-rule").stdout.startswith("training/ward-rule  [warning]  pack ward\n")
+
+
+@pytest.mark.parametrize(("file", "words"), [("notes.txt", "there is no check file"), ("rule.toml", "no area folder")])
+def test_a_folder_whose_checks_are_not_read_is_refused(desk: Desk, file: str, words: str) -> None:
+    """Whoever names a folder without area folders would take a check that was never asked for one that passed."""
+    write(desk.base / "own" / file, CHECK)
+    done = desk.doctor(*ASKED, "--checks", "own")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+
+
+NAMED = {
+    "ignore": 'ignore = ["ward-rule"]',
+    "select": 'select = ["ward-rule", "os"]',
+    "severity": '[severity]\nward-rule = "info"',
+    "waiver": '[[waiver]]\nid = "ward-rule"\nreason = "known"',
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_configuration_may_name_checks_of_a_broken_pack(desk: Desk, name: str) -> None:
+    """A cluster's configuration that names a check of a pack stops nobody when the pack breaks."""
+    desk.make("ward", ENTRY, {IN + "ward-rule.toml": CHECK, IN + "other.toml": "x"})
+    write(desk.base / "nnunet-doctor.toml", NAMED[name])
+    done = desk.doctor(*ASKED[:2], "--quick", "--format", "json")
+    left_out = desk.doctor(*ASKED[:2], "--quick", "--ignore", "pack-ward")
+
+    assert "pack-ward" in [item["id"] for item in json.loads(done.stdout)["unknown"]]
+    assert "The pack ward is left out: " in done.stderr
+    assert "other.toml: this is not TOML" in done.stderr
+    assert left_out.returncode != 2, left_out.stderr
 
 
 def test_a_broken_pack_can_be_left_out_on_purpose(desk: Desk) -> None:
@@ -251,6 +308,11 @@ def test_a_broken_pack_blocks_no_training(installation: Installation) -> None:
 
 HARMFUL = {
     "raises": ("def look(request): raise ValueError('no bed is free')", "ValueError: no bed is free"),
+    "raises a novel": ("def look(request): raise ValueError('no\\n' * 10**6)", "ValueError: no no no"),
+    "writes its own answer": (
+        "import os, sys\ndef look(request):\n    open(sys.argv[2], 'w').write('{')\n    os._exit(0)",
+        "its answer cannot be read",
+    ),
     "raises when imported": ("import nowhere_to_be_found", "ModuleNotFoundError"),
     "has no function": ("", "AttributeError"),
     "hangs": ("import time\ndef look(request): time.sleep(600)", "no end after 1 s"),
@@ -260,6 +322,7 @@ HARMFUL = {
     "says nothing": ("def look(request): pass", "NoneType, and a dict of facts is wanted"),
     "leaves a fact out": ("def look(request): return {}", "says nothing of it"),
     "says a wrong type": ("def look(request): return {'ward.beds': 'many'}", "is whole number, not 'many'"),
+    "says half a name": ("def look(request): return {'beds': 1}", "did you mean 'ward.beds'?"),
     "says what is not declared": ("def look(request): return {'torch.version': '9'}", "does not declare"),
 }
 
@@ -284,6 +347,52 @@ def test_a_harmful_probe_costs_its_own_facts_only(desk: Desk, code: str, words: 
     assert [item["id"] for item in report["unknown"]] == ["no-bed"]
     assert words in report["unknown"][0]["because"]
     assert "label-float" in [item["id"] for item in report["findings"]]
+
+
+def test_a_probe_gets_the_folder_of_the_dataset(desk: Desk) -> None:
+    """Whether the user names it by id, name or path; None where there is none."""
+    code = "def look(request): return {'ward.name': request['folder'] and request['folder'][-17:]}"
+    facts = '[ward]\nname = { type = "text or none", doc = "folder" }\n'
+    desk.make("ward", PROBE, {"ward/probe.py": code, "ward/checks/facts.toml": facts})
+    desk.environ["nnUNet_raw"] = str(desk.base)
+    named = [("99",), ("Dataset099_Sample",), ("./Dataset099_Sample",), ()]
+    done = [desk.doctor("facts", *words, "--quick", "--probes", "ward") for words in named]
+
+    assert [json.loads(item.stdout)["packs"]["ward.name"] for item in done] == ["Dataset099_Sample"] * 3 + [None]
+
+
+def test_a_probe_may_leave_threads_and_numbers_of_numpy(desk: Desk) -> None:
+    """An answer counts when it is given, whatever still runs; arrays are lists."""
+    code = (
+        "import threading, time, numpy\ndef look(request):\n    threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "    return {'ward.beds': numpy.array([1, 2])}\n"
+    )
+    facts = '[ward]\nbeds = { type = "list of whole numbers", doc = "beds" }\n'
+    desk.make("ward", PROBE, {"ward/probe.py": code, "ward/checks/facts.toml": facts})
+    done = desk.doctor("facts", "--quick", "--probes", "ward", "--timeout", "20")
+
+    assert json.loads(done.stdout)["packs"] == {"ward.beds": [1, 2]}
+
+
+def test_what_json_cannot_write_is_no_number(desk: Desk) -> None:
+    """NaN and infinity are unknown, with that as the reason; the facts file is JSON that any program reads."""
+    code = "def look(request): return {'ward.rate': float('nan'), 'ward.rates': [1.5, float('inf')]}"
+    facts = '[ward]\nrate = { type = "number", doc = "r" }\nrates = { type = "list of numbers", doc = "r" }\n'
+    desk.make("ward", PROBE, {"ward/probe.py": code, "ward/checks/facts.toml": facts})
+    done = desk.doctor("facts", "--quick", "--probes", "ward")
+    packs = json.loads(done.stdout, parse_constant=pytest.fail)["packs"]
+
+    assert [packs[name]["unknown"].rpartition(", ")[2] for name in ("ward.rate", "ward.rates")] == ["not nan", "inf]"]
+
+
+def test_files_of_notepad_are_read(desk: Desk) -> None:
+    """Windows puts a mark before UTF-8; check files and declarations with it are as good as others."""
+    desk.make("ward", PROBE, {"ward/probe.py": "def look(request): return {'ward.beds': 7}"})
+    write(desk.site / "ward/checks/facts.toml", "\ufeff" + FACTS)
+    write(desk.site / IN / "ward-rule.toml", "\ufeff" + CHECK)
+    done = desk.doctor("explain", "ward-rule")
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_noisy_probe_is_not_heard(desk: Desk) -> None:

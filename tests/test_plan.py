@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import check_text
+from shared import CHECKS, tries
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.check import Check, read_check
 from nnunet_doctor.engine import diagnose
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
@@ -14,8 +14,6 @@ from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.tables import row_for, table
 from nnunet_doctor.plan import plan
 from nnunet_doctor.settings import OPTIONS, VARIABLES, overlay, parse_options
-
-CHECKS = catalogue.load()
 
 WORDS: dict[str, list[object]] = {
     "platform.os": ["linux", "windows", "macos"],
@@ -64,31 +62,33 @@ WORDS: dict[str, list[object]] = {
 }
 
 
-def _values(name: str) -> st.SearchStrategy[object]:
+def _values(name: str) -> list[object]:
+    """Return what a fact may be, each as often as it is likely: three times of five it is known."""
     info = CATALOGUE[name]
-    generic: dict[object, st.SearchStrategy[object]] = {
-        bool: st.booleans(),
-        int: st.integers(0, 64),
-        float: st.sampled_from([0.0, 0.5, 4.0, 64.0]),
-        str: st.sampled_from(["x", "/data/x", "1.0"]),
-        tuple[str, ...]: st.sampled_from([(), ("2d",), ("a:2",)]),
-        tuple[int, ...]: st.just((8, 8)),
-        tuple[float, ...]: st.sampled_from([(), (24.0,)]),
-        tuple[Detail, ...]: st.sampled_from([(), (Detail("a", "b"),)]),
+    generic: dict[object, list[object]] = {
+        bool: [False, True],
+        int: [*range(65)],
+        float: [0.0, 0.5, 4.0, 64.0],
+        str: ["x", "/data/x", "1.0"],
+        tuple[str, ...]: [(), ("2d",), ("a:2",)],
+        tuple[int, ...]: [(8, 8)],
+        tuple[float, ...]: [(), (24.0,)],
+        tuple[Detail, ...]: [(), (Detail("a", "b"),)],
     }
-    known = st.sampled_from(WORDS[name]) if name in WORDS else generic[info.type]
-    none = [st.none()] if info.optional and name not in WORDS else []
-    return st.one_of(known, known, known, st.just(Unknown("not recorded")), *none)
+    known = WORDS[name] if name in WORDS else generic[info.type]
+    rest: list[object] = [Unknown("not recorded"), *([None] if info.optional and name not in WORDS else [])]
+    return known * 3 + [value for value in rest for _ in known]
 
 
 OBSERVED = [name for name, info in CATALOGUE.items() if not info.derived]
-MACHINES = st.fixed_dictionaries({name: _values(name) for name in OBSERVED}).map(
-    lambda values: derive(Facts().with_values(values))  # type: ignore[arg-type]
+# one choice for each of hundreds of facts: hypothesis takes longer to make machines than the plan to look at them
+MACHINES = st.tuples(*(st.sampled_from(_values(name)) for name in OBSERVED)).map(
+    lambda values: derive(Facts().with_values(dict(zip(OBSERVED, values, strict=True))))  # type: ignore[arg-type]
 )
 
 
 @settings(
-    max_examples=150,
+    max_examples=tries(150),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )

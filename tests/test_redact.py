@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import ntpath
 import posixpath
@@ -15,35 +14,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up import Installation
+from shared import CHECKS, concluded, redacted, redacted_of
+from shared import MACHINES as NAMES
+from shared import facts_of as machine
+from together import together
 
-from nnunet_doctor import catalogue
-from nnunet_doctor.examination import conclude, read_facts
+from nnunet_doctor.check import Check, LogExample
+from nnunet_doctor.examination import Examination, conclude, read_facts
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
 from nnunet_doctor.facts.derive import derive
-from nnunet_doctor.facts.exchange import from_document, to_document
-from nnunet_doctor.redact import Redactor, names_of, redact, redactor_for
+from nnunet_doctor.facts.exchange import to_document
+from nnunet_doctor.log.signatures import says
+from nnunet_doctor.redact import Redactor, names_of
 from nnunet_doctor.report.record import build, to_json
 
-FOLDER = Path(__file__).with_name("machines")
-NAMES = sorted(path.name.removesuffix(".expected.json") for path in FOLDER.glob("*.expected.json"))
-CHECKS = catalogue.load()
 
-
-@functools.cache
-def machine(name: str) -> Facts:
-    """Return the facts of a recorded machine."""
-    return read_facts(FOLDER / f"{name}.json", {})
-
-
-def redacted(facts: Facts) -> Facts:
-    """Return facts as `facts --redact` writes them and `check --facts` reads them."""
-    shared = redact(facts, redactor_for(facts))
-    return from_document(json.loads(json.dumps(to_document(shared, "0"))))
-
-
-def said(facts: Facts) -> dict[str, Any]:
+def said(found: Examination) -> dict[str, Any]:
     """Return what checks say and what is planned: ids, severities, numbers of subjects, settings."""
-    found = conclude(facts, CHECKS)
     return {
         "findings": [
             (item.check.id, item.check.severity, len(item.details), item.explained_by)
@@ -58,12 +45,12 @@ def said(facts: Facts) -> dict[str, Any]:
 # --- recorded machines ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_a_replayed_machine_gives_the_very_report(name: str, tmp_path: Path) -> None:
     """Facts as a look has them, and the same written and read again, give reports of the same bytes."""
     live = derive(Facts(dict(machine(name)), {fact: f"source of {fact}" for fact, _ in machine(name)}))
     path = tmp_path / "facts.json"
-    path.write_text(json.dumps(to_document(live, "0"), indent=2, ensure_ascii=False), encoding="utf-8")
+    path.write_text(json.dumps(to_document(live, "0"), ensure_ascii=False), encoding="utf-8")
     reports = []
     for facts in (live, read_facts(path, {})):
         found = conclude(facts, CHECKS)
@@ -73,25 +60,20 @@ def test_a_replayed_machine_gives_the_very_report(name: str, tmp_path: Path) -> 
     assert reports[0] == reports[1]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_a_redacted_machine_gives_the_same_findings(name: str) -> None:
     """Ids, severities, numbers of subjects, undecided checks and plan stay."""
-    assert said(redacted(machine(name))) == _said_of(name)
-
-
-@functools.cache
-def _said_of(name: str) -> dict[str, Any]:
-    return said(machine(name))
+    assert said(conclude(redacted_of(name), CHECKS)) == said(concluded(name))
 
 
 PRIVATE = ("anna", "keller", "weber", "wangfang", "zhang", "lena", "b042a", "colon", "hippocampus", "braintumour")
 PRIVATE += ("\u5f20\u4f1f", "\u533b\u5b66", "4711820")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_a_redacted_machine_names_nobody(name: str) -> None:
     """Users, datasets, cases and numbers of jobs are gone from values and sources alike; derived facts follow."""
-    text = json.dumps(to_document(redacted(machine(name)), "0"), ensure_ascii=False).lower()
+    text = json.dumps(to_document(redacted_of(name), "0"), ensure_ascii=False).lower()
 
     assert [word for word in PRIVATE if word in text] == []
 
@@ -114,6 +96,21 @@ TOKENS = {
     "private key": ("MIIEvQIBADANBg", "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----"),
     "login in an address": ("anna:hunter2", "git+https://{}@git.klinik-nord.de/seg/nnUNet.git"),
     "token in an address": ("s3cr3tv4lu3", "https://pypi.org/simple?token={}"),
+    "password in JSON": ("hunter2", '{{"password": "{}", "port": 1}}'),
+    "password in JSON in JSON": ("hunter2", '"{{\\"password\\": \\"{}\\"}}"'),
+    "password of a database": ("hunter2", "PGPASSWORD={} psql"),
+    "password, short": ("hunter2", "DB_PASS={}"),
+    "password, Chinese": ("hunter2", "\u5bc6\u7801\uff1a{}"),
+    "password, full-width colon": ("hunter2", "password\uff1a{}"),
+    "password as an option": ("hunter2", "login --db-password {} --port 3"),
+    "password of curl": ("hunter2", "curl -u anna:{} https://pacs.klinik-nord.de"),
+    "token without a sign": ("k42k42k42k42", "HF_TOKEN {}"),
+    "wandb, on premises": ("local-" + "0123456789abcdef" * 2 + "01234567", "key {}"),
+    "npm": ("npm_" + "aB3d" * 9, "{}"),
+    "prefixed key": ("dop_v1_" + "0a1b2c3d" * 8, "{}"),
+    "bucket": ("wJalrXUtnFEMI", "s3://AKIAIOSFODNN7EXAMPLE:{}/K7MDENG@bucket/raw"),
+    "licence key": ("ABCD-EFGH-1234-5678", "activated with {} today"),
+    "licence key by its name": ("M-9981", "licence key: {}"),
     "base 64": ("Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4MTIz", "got {}"),
 }
 PEOPLE = {
@@ -136,6 +133,43 @@ PEOPLE = {
     "Mac": ("amueller", "/Users/amueller/Library/x"),
     "file address": ("amueller", "file:///home/amueller/nnUNet"),
     "case": ("Schmidt_Karl_1957", "cannot read imagesTr/Schmidt_Karl_1957_0000.nii.gz"),
+    "IPv4 of a variable": ("10.17.4.23", "MASTER_ADDR={}"),
+    "IPv4 in a host": ("10.17.4.23", "{}-gpu is away"),
+    "IPv6, short": ("fe80::1ff:fe23:4567:890a", "from {}%eth0"),
+    "IPv6 with a port": ("2a02:908::1", "at [{}]:22"),
+    "hardware address, of a switch": ("001b.4411.3ab7", "mac {}"),
+    "hardware address, bare": ("001B44113AB7", "mac={}"),
+    "telephone": ("+49 761 270 12345", "call {}"),
+    "e-mail that hides": ("a.mueller", "write to {} [at] klinik-nord.de"),
+    "host of a variable": ("klinik-nord", "https_proxy=proxy.{}.org:3128"),
+    "host of a mount": ("klinik-nas", "{}:/export/radio on /mnt/x"),
+    "host of a kernel's message": ("klinikserver", "nfs: server {} not responding, timed out"),
+    "host of Slurm": ("knoten", "slurmstepd: error: *** JOB 47 ON {} CANCELLED AT 2026-01-01T00:00:00 ***"),
+    "host of srun": ("knoten", "srun: error: {}: task 0: Killed"),
+    "host by its name": ("knoten", "SLURM_NODELIST={}"),
+    "user by its name": ("amueller", "SLURM_JOB_USER: {}"),
+    "path list": ("amueller", "LD_LIBRARY_PATH=/usr/lib:/home/{}/lib"),
+    "bind mount": ("amueller", "bind:/home/{}:/data:ro"),
+    "option with a path": ("amueller", "ld -L/home/{}/lib"),
+    "coloured path": ("amueller", "\x1b[31m/home/{}/x\x1b[0m"),
+    "home of another": ("amueller", "cannot read ~{}/x"),
+    "home with blanks, POSIX": ("M\u00fcller", "No such file or directory: /home/Anna {}/x"),
+    "drive with slashes": ("amueller", "C:/Users/{}/nnUNet_raw is missing"),
+    "long path of Windows": ("amueller", "\\\\?\\C:\\Users\\{}\\x"),
+    "server with slashes": ("radiologie", "//nas/{}/x.nii.gz"),
+    "case with blanks": ("Schmidt", "imagesTr/{} Karl 1957_0000.nii.gz is broken"),
+    "case with a comma": ("Schmidt", "imagesTr/{}, Karl_0000.nii.gz is broken"),
+    "case that is named": ("Schmidt", "Error in case {}_Karl_7"),
+    "cases in a list": ("Schmidt", "case_identifiers: ['Meier_Hans', '{}_Karl']"),
+    "case in a record": ("Schmidt", "{{'identifier': '{}_Karl'}}"),
+    "account of wandb": ("mueller-ag", "wandb: Currently logged in as: {} (klinik). Use --relogin"),
+    "team of wandb": ("mueller-ag", "wandb: Currently logged in as: a ({}) to https://api.wandb.ai"),
+    "apostrophe, escaped": ("Brien", "[Errno 2] No such file: '/data/x/O\\'{} Mary.nii.gz'"),
+    "apostrophe": ("Brien", '[Errno 2] No such file: "/data/x/O\'{} Mary.nii.gz"'),
+    "patient": ("Schmidt", "PatientName: {}^Karl"),
+    "number of a patient": ("12345678", "PatientID={}"),
+    "number of a series": ("1.2.840.113619.2.55.3.6046", "SeriesInstanceUID {}.971.1"),
+    "dataset": ("KarlStudie", "Preprocessing dataset Dataset010_{}"),
     "case in a log": ("Schmidt_Karl_1957", "predicting Schmidt_Karl_1957"),
 }
 NASTY = TOKENS | PEOPLE
@@ -156,7 +190,7 @@ def test_facts_lose_what_is_private(case: str) -> None:
     """Wherever in a facts file it stands: in a value, a list, a reason or a source."""
     secret, template = NASTY[case]
     text = template.format(secret)
-    facts = machine("linux-cuda-healthy")
+    facts = Facts(dict(machine("linux-cuda-healthy")))
     values = {
         "torch.import_error": text,
         "python.wandb": Unknown(text),
@@ -185,6 +219,16 @@ def test_names_that_paths_tell_are_taken_out_of_texts() -> None:
     assert redacted(derive(facts))["torch.import_error"] == "user xxxxxxxx has no rights; Xxxxxxx_Xxxx is left out"
 
 
+def test_a_case_with_blanks_is_one_name_in_messages_too() -> None:
+    """The message about one file names another, and the name has an apostrophe and a blank."""
+    details = (Detail("labelsTr/O'Brien Mary.nii.gz", "unlike imagesTr/O'Brien Mary_0000.nii.gz"),)
+    facts = derive(machine("linux-cuda-healthy").with_values({"dataset.spacing_mismatch": details}))
+
+    assert redacted(facts)["dataset.spacing_mismatch"] == (
+        Detail("labelsTr/X'Xxxxx Xxxx.nii.gz", "unlike imagesTr/X'Xxxxx Xxxx_0000.nii.gz"),
+    )
+
+
 def test_names_of_the_session_are_known() -> None:
     """User, home, host and its short name come from the environment; names that everybody has stay."""
     environ = {"USER": "amueller", "HOME": "/home/am", "HOSTNAME": "gpu07", "LOGNAME": "root"}
@@ -195,7 +239,81 @@ def test_names_of_the_session_are_known() -> None:
     )
 
 
+SESSION = {
+    "in capitals": "KLINIK\\AMUELLER has no access",
+    "of a sentence": "Amueller's job",
+    "coloured": "\x1b[31mamueller\x1b[0m",
+    "within Chinese": "\u7528\u6237amueller\u6ca1\u6709\u6743\u9650",
+    "within a host": "gpu-amueller-01 is down",
+}
+
+
+@pytest.mark.parametrize("case", SESSION)
+def test_names_of_the_session_are_found_in_any_form(case: str) -> None:
+    """In capitals, between Chinese letters, in colours, and as a part of another name."""
+    assert "amueller" not in Redactor(names=["amueller"]).text(SESSION[case]).lower()
+
+
+def test_chinese_names_are_found_where_no_blank_stands() -> None:
+    """Chinese sets no blanks between words; a name of the session and the thousandth case are found all the same."""
+    name, case = "\u738b\u5c0f\u660e", "\u674e\u56db"
+    redactor = Redactor(names=[name])
+    for number in range(1000):
+        redactor.path(f"case_{number}")
+    redactor.path(f"{case}.nii.gz")
+    shown = redactor.text(f"\u7528\u6237{name}\u65e0\u6cd5\u8bfb\u53d6\u75c5\u4f8b{case}\u7684\u56fe\u50cf")
+
+    assert (name in shown, case in shown) == (False, False)
+    assert shown.startswith("\u7528\u6237")
+
+
+def test_known_folders_with_blanks_are_found_in_paths() -> None:
+    """A log writes paths without quotes; what is known of this machine tells where a name with blanks ends."""
+    redactor = Redactor()
+    folder = redactor.path("/data/Studie Weber, M\u00fcnchen/nnUNet_raw")
+    shown = redactor.text("reading /data/Studie Weber, M\u00fcnchen/nnUNet_raw/dataset.json now")
+
+    assert shown == f"reading {folder}/dataset.json now"
+
+
+def test_code_is_not_garbled_by_folders() -> None:
+    """Functions and classes of plans keep their names when a folder is called like a part of them; people do not."""
+    redactor = Redactor(names=["keller"])
+    redactor.path("/data/resample/shape/x")
+    plain = ["resample_data_or_seg_to_shape", "torch.nn.modules.conv.Conv3d", "KELLER_plans", "x@keller.de"]
+
+    assert redactor.plain(plain) == [plain[0], plain[1], "xxxxxx_plans", "someone@example.org"]
+
+
+def test_a_project_is_no_setting() -> None:
+    """What users call their project at Weights & Biases is a name, and what switches it on is none."""
+    variables = (Detail("nnUNet_wandb_project", "Keller secret"), Detail("nnUNet_wandb_enabled", "1"))
+    facts = derive(machine("linux-cuda-healthy").with_values({"nnunet.variables": variables}))
+
+    assert redacted(facts)["nnunet.variables"] == (Detail("nnUNet_wandb_project", "Xxxxxx xxxxxx"), variables[1])
+
+
+def test_values_under_names_of_secrets_are_left_out() -> None:
+    """A key of JSON tells that its value is one."""
+    plain = {"wandb": {"api_key": "k42", "project": "colon"}, "password": ["a", "b"], "tokens": 7}
+
+    assert Redactor().plain(plain) == {
+        "wandb": {"api_key": "(removed)", "project": "colon"},
+        "password": "(removed)",
+        "tokens": 7,
+    }
+
+
 HARMLESS = (
+    "nvidia-cublas-cu12 12.4.5.8, cuDNN version 9.1.0.70, nvidia-cudnn-cu12==9.1.0.70",
+    "RuntimeError: c10::Error in at::native::add, std::string",
+    "in case of doubt, case closed; this user: nobody",
+    "Using splits from existing split file: 5 splits",
+    "This split has 8 training and 2 validation cases.",
+    "loading tokenizer, 512 tokens; key error: patch size",
+    "Dataset010_ is no name",
+    "train_loss -0.5, epoch 3, in resample_data_or_seg_to_shape",
+    "a basic configuration, a secret",
     "torch 2.8.0+cu128, CUDA 12.8, driver 570.86.15, nnU-Net 2.6.2",
     "6.6.87.2-microsoft-standard-WSL2",
     "CUDA initialization: The NVIDIA driver on your system is too old (found version 12020).",
@@ -221,6 +339,22 @@ def test_frames_of_installed_packages_stay() -> None:
     line = 'File "/home/amueller/env/lib/python3.11/site-packages/torch/nn/modules/module.py", line 1773'
 
     assert Redactor().text(line) == line.replace("amueller", "xxxxxxxx")
+
+
+LOGS = [
+    (check, example)
+    for check in CHECKS
+    for example in check.log_examples
+    if example.expect == "cause" or (example.expect == "consequence" and not check.log_cause)
+]
+
+
+@together("check, example", LOGS, lambda check, example: f"{check.id}: {example.name}")
+def test_a_log_is_still_understood(check: Check, example: LogExample) -> None:
+    """What ended a run is recognised in the log of a bundle too: names of code, of nnU-Net's files and of torch stay."""
+    shown = Redactor(names=["amueller", "gpu07"]).text(example.log)
+
+    assert says(check, shown) == example.expect
 
 
 # --- paths of the same kind ----------------------------------------------------------------------------------------
@@ -310,30 +444,38 @@ def test_thousands_of_cases_stay_apart_and_take_no_time() -> None:
 
 
 LONG = {
-    "dots": "." * 300_000,
-    "dotted": "a." * 150_000,
-    "letters": "a" * 300_000,
-    "digits": "0" * 300_000,
-    "slashes": "/" * 300_000,
-    "folders": "/a" * 150_000,
-    "backslashes": "\\" * 300_000,
-    "at": "a@" * 150_000,
-    "underlines": "a_" * 150_000,
-    "colons": "ab:" * 100_000,
-    "dashes": "a-" * 150_000,
-    "quotes": "'/a" * 100_000,
-    "blanks": "C:/a " * 60_000,
-    "names": "anna " * 60_000,
+    "dots": ".",
+    "dotted": "a.",
+    "letters": "a",
+    "digits": "0",
+    "slashes": "/",
+    "folders": "/a",
+    "backslashes": "\\",
+    "at": "a@",
+    "underlines": "a_",
+    "colons": "ab:",
+    "dashes": "a-",
+    "quotes": "'/a",
+    "blanks": "C:/a ",
+    "names": "anna ",
+    "datasets": "Dataset001_a",
+    "escapes": "'/\\'",
+    "lists": "case=[",
+    "mounts": "a-1:/",
+    "keys": "AB12-",
+    "passwords": 'password="',
+    "homes": "/home/A B ",
 }
 
 
 @pytest.mark.parametrize("kind", LONG)
 def test_odd_lines_take_no_time(kind: str) -> None:
     """A progress bar of a million dots, or what a broken disk leaves in a log, does not keep the doctor busy for hours."""
+    text = LONG[kind] * (30_000 // len(LONG[kind]))  # a second at least, where the time grows with the square
     began = time.process_time()
-    Redactor(names=["anna"]).text(LONG[kind])
+    Redactor(names=["anna"]).text(text)
 
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 0.5
 
 
 @settings(max_examples=200, deadline=None)

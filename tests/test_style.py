@@ -25,6 +25,7 @@ LOOKS = {
     "platform",
     "psutil",
 }
+STARTERS = {"run", "Popen", "check_output"}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -56,6 +57,47 @@ def test_mypy() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.parametrize(
+    ("oldest", "path"),
+    [
+        ("3.10", ""),
+        ("3.9", "demo_data.py"),
+        ("3.9", "probes/pace_child.py"),
+        ("3.9", "probes/trial_child.py"),
+        ("3.6", "probes/examine.py"),
+    ],
+)
+def test_runs_on_the_oldest_python(oldest: str, path: str) -> None:
+    """Neither words nor calls are newer than the oldest Python: that of the doctor, or that of old releases of nnU-Net."""
+    pytest.importorskip("vermin")
+    command = [sys.executable, "-c", "import vermin; vermin.main()", "--violations", f"-t={oldest}-", PACKAGE / path]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, ROOT / "tests", ROOT / ".docs"], ids=lambda folder: folder.name)
+def test_every_text_names_its_encoding(folder: Path) -> None:
+    """Windows and old Pythons take that of the system for a text whose encoding is not named."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and takes_the_encoding_of_the_system(node)
+    ]
+
+    assert found == []
+
+
+def takes_the_encoding_of_the_system(call: ast.Call) -> bool:
+    """Say whether a call reads or writes text without a word on its encoding."""
+    given = {word.arg for word in call.keywords}
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in ("read_text", "write_text"):
+        return "encoding" not in given and len(call.args) < (1 if name == "read_text" else 2)
+    return bool(given & {"text", "universal_newlines"}) and name in STARTERS and "encoding" not in given
+
+
 def test_facts_import_nothing_else_of_ours() -> None:
     """Facts are the ground that everything stands on."""
     for path in (PACKAGE / "facts").rglob("*.py"):
@@ -65,6 +107,18 @@ def test_facts_import_nothing_else_of_ours() -> None:
             if name.startswith("nnunet_doctor") and not name.startswith("nnunet_doctor.facts")
         }
         assert ours == set(), path
+
+
+def test_no_thread_loads_a_part_of_the_rules() -> None:
+    """Probes load modules while the main thread loads all rules; two threads in one package wait for each other."""
+    loaded = {
+        f"{path.name}: {node.module}"
+        for path in (PACKAGE / "probes").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nnunet_doctor.facts.derive.")
+    }
+
+    assert loaded == set()
 
 
 @pytest.mark.parametrize("name", PURE)

@@ -54,10 +54,10 @@ def test_no_translation_is_of_a_sentence_that_is_gone() -> None:
 
 PYTHON = {
     english
-    for book, part in (("help", "argparse"), ("sentences", "arguments"), ("sentences", "json"))
+    for book, part in (("help", "argparse"), ("sentences", "arguments"), ("sentences", "json"), ("sentences", "system"))
     for english in tomli.loads((PACKAGE / "words" / f"zh-{book}.toml").read_text(encoding="utf-8"))[part]
 }
-"""What Python says itself, which is no text of this code; wrong arguments and broken files have it said below."""
+"""What Python and the system say themselves, which is no text of this code; wrong arguments and broken files have it said below."""
 
 
 def test_no_text_is_listed_as_unread_for_nothing() -> None:

@@ -15,7 +15,8 @@ have added, where there are any; whoever reads the file may not have them, and d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnunet_doctor.facts.base import Detail, Observed, Unknown
@@ -61,20 +62,25 @@ def from_plain(name: str, value: Any) -> Observed:
 
 
 def _typed(info: FactInfo, value: Any) -> Observed:
-    if info.type is float and type(value) in (int, float):
+    if info.type is float and _is_number(value):
         return float(value)
     if info.type in (str, int, bool) and type(value) is info.type:
         return value  # type: ignore[no-any-return]
     if info.is_list_of_details and isinstance(value, list):
         return tuple(_detail(info, item) for item in value)
-    kinds: dict[Any, tuple[type, ...]] = {
-        tuple[str, ...]: (str,),
-        tuple[int, ...]: (int,),
-        tuple[float, ...]: (int, float),
+    kinds: dict[Any, Callable[[Any], bool]] = {
+        tuple[str, ...]: lambda item: type(item) is str,
+        tuple[int, ...]: lambda item: type(item) is int,
+        tuple[float, ...]: _is_number,
     }
-    if info.type in kinds and isinstance(value, list) and all(type(item) in kinds[info.type] for item in value):
+    if info.type in kinds and isinstance(value, list) and all(map(kinds[info.type], value)):
         return tuple(value)
     raise FactError(f"fact {info.name!r} is {info.type_name}, not {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number that JSON can write, which knows neither NaN nor infinity."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
 def _detail(info: FactInfo, item: Any) -> Detail:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -16,7 +17,10 @@ def main(order: str, answer: str) -> None:
     try:
         import importlib
 
-        found = getattr(importlib.import_module(module.strip()), function.strip() or "look")(given["request"])
+        call = importlib.import_module(module.strip())
+        for name in (function.strip() or "look").split("."):
+            call = getattr(call, name)
+        found = call(given["request"])  # type: ignore[operator]
         if not isinstance(found, dict):
             raise TypeError(f"look() gives {type(found).__name__}, and a dict of facts is wanted")  # noqa: TRY301
         text = json.dumps({"facts": found}, default=_plain)
@@ -30,8 +34,10 @@ def _plain(value: Any) -> Any:
     """Return what a probe is likely to say as JSON knows it: paths, sets, numbers of numpy."""
     if isinstance(value, (set, frozenset)):
         return sorted(value)
-    return value.item() if hasattr(value, "item") else str(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    # a thread or an exit handler that a probe leaves behind has nothing to say any more
+    os._exit(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tempfile
@@ -14,9 +15,13 @@ from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts import FactInfo, Observed, Unknown
 from nnunet_doctor.packs import Pack, installed
 from nnunet_doctor.probes.base import Context, Notes
+from nnunet_doctor.request import Request
 
 MOST_BYTES = 4 * 1024**2
 """An answer over this size is not read."""
+
+MOST_LETTERS = 500
+"""What a probe says of its failure is cut there."""
 
 
 class PackProbeError(Exception):
@@ -47,7 +52,7 @@ def look(context: Context, *, pack: Pack) -> Notes:
     try:
         found = _answer(pack, context)
     except (PackProbeError, OSError) as error:
-        reason = f"the probe of the pack {pack.name} failed: {error}"
+        reason = f"the probe of the pack {pack.name} failed: {_short(str(error))}"
         found = {name: {"unknown": reason} for name in pack.facts}
     for name, info in pack.facts.items():
         notes.values[name] = _value(info, found, pack.name)
@@ -66,6 +71,24 @@ def _value(info: FactInfo, found: dict[str, Any], pack: str) -> Observed:
         return Unknown(f"the probe of the pack {pack} failed: {error}")
 
 
+def _short(text: str) -> str:
+    """Return a text in one line that is not too long."""
+    line = " ".join(text.split())
+    return line if len(line) <= MOST_LETTERS else line[:MOST_LETTERS] + "..."
+
+
+def _folder_of(context: Context) -> str | None:
+    """Return the folder of the raw dataset that is asked for, however the user names it; None without one."""
+    from nnunet_doctor.probes import dataset
+
+    request = Request(dataset=context.request.dataset)
+    try:
+        found = dataset.look(dataclasses.replace(context, request=request, deep=False)).values["dataset.folder"]
+    except (dataset.NoSuchDatasetError, OSError):  # told by the probe that looks for it
+        return None
+    return found if isinstance(found, str) else None
+
+
 def _answer(pack: Pack, context: Context) -> dict[str, Any]:
     """Run the probe in a child process and return what it says.
 
@@ -76,6 +99,7 @@ def _answer(pack: Pack, context: Context) -> dict[str, Any]:
     request = context.request
     asked = {
         "dataset": request.dataset,
+        "folder": _folder_of(context),
         "configuration": request.configuration,
         "fold": request.fold,
         "device": request.device,
@@ -96,11 +120,14 @@ def _answer(pack: Pack, context: Context) -> dict[str, Any]:
             raise PackProbeError(", ".join([ended.death or f"it ended with exit code {ended.code}", *last]))
         if answer.stat().st_size > MOST_BYTES:
             raise PackProbeError(f"its answer has more than {MOST_BYTES // 1024**2} MB")
-        said = json.loads(answer.read_text(encoding="utf-8"))
+        try:
+            said = json.loads(answer.read_text(encoding="utf-8"))
+            found: dict[str, Any] = said["facts"] if "error" not in said else {}
+        except (ValueError, TypeError, KeyError, RecursionError):  # the probe has written there itself
+            raise PackProbeError("its answer cannot be read") from None
     if "error" in said:
         raise PackProbeError(said["error"])
-    found: dict[str, Any] = said["facts"]
     strange = next((name for name in found if name not in pack.facts), None)
     if strange is not None:
-        raise PackProbeError(f"it gives {strange!r}, which the pack does not declare")
+        raise PackProbeError(f"it gives {strange!r}, which the pack does not declare{nearest(strange, pack.facts)}")
     return found

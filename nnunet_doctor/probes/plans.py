@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_doctor.facts import Detail
-from nnunet_doctor.facts.derive.training import is_plain
+from nnunet_doctor.facts.trainers import is_plain
 from nnunet_doctor.probes.jsonfile import Json, numbers, read_json, whole_numbers
 
 GENERAL_KEYS = ("dataset_name", "plans_name", "image_reader_writer", "transpose_forward", "transpose_backward")

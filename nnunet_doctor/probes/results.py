@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_doctor.facts import Detail, Observed, Unknown
-from nnunet_doctor.facts.derive.training import is_plain
+from nnunet_doctor.facts.trainers import is_plain
 from nnunet_doctor.probes import checkpoint, network
 from nnunet_doctor.request import Request
 

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.history import Change, Comparison
 from nnunet_doctor.report.text import INDENT, console_for, print_block
-from nnunet_doctor.words import say, translated
+from nnunet_doctor.words import JOINTS, say, translated
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,16 +32,20 @@ def print_difference(comparison: Comparison, sources: tuple[str, str], language:
         print_block(console, say(language, key, source=source), indent=0, style="bold")
     for key, ids in (("diff_fires", comparison.fires), ("diff_silent", comparison.silent)):
         if ids:
-            print_block(console, say(language, key, ids=", ".join(ids)), indent=0)
+            print_block(console, say(language, key, ids=JOINTS[language].parts.join(ids)), indent=0)
     for key, changes in groupby(comparison.changes, _weight):
         console.print()
         print_block(console, say(language, key), indent=0, style="bold")
         lost: dict[str, list[str]] = {}
+        gone: list[Change] = []
         for change in changes:
             if isinstance(change.new, Unknown) and not change.decides:
                 lost.setdefault(change.new.reason, []).append(change.fact)
+            elif change.new is None and not change.decides:
+                gone.append(change)
             else:
                 _print_change(change, console, language)
+        _print_gone(gone, console, language)
         for reason, names in lost.items():
             print_block(console, say(language, "diff_lost", reason=translated(language, reason)), indent=2)
             print_block(console, ", ".join(names))
@@ -54,16 +58,32 @@ def _weight(change: Change) -> str:
     return "diff_decides" if change.decides else "diff_asked" if change.is_asked else "diff_rest"
 
 
+def _print_gone(changes: Sequence[Change], console: Console, language: str) -> None:
+    """Tell facts that have no value any more; where data were removed, there are dozens, and they are named only."""
+    if len(changes) <= MOST_ITEMS:
+        for change in changes:
+            _print_change(change, console, language)
+    else:
+        print_block(console, say(language, "diff_gone"), indent=2)
+        print_block(console, ", ".join(change.fact for change in changes))
+
+
 def _print_change(change: Change, console: Console, language: str) -> None:
     name = f"{say(language, f'diff_group_{change.group}')}  {change.fact}"
     print_block(console, name + (f"  ({', '.join(change.decides)})" if change.decides else ""), indent=2)
-    if isinstance(change.old, tuple) and isinstance(change.new, tuple):
+    if isinstance(change.old, tuple) and isinstance(change.new, tuple) and not _are_numbers(change):
         _print_items("-", [item for item in change.old if item not in change.new], console, language)
         _print_items("+", [item for item in change.new if item not in change.old], console, language)
         if set(map(str, change.old)) == set(map(str, change.new)):
             print_block(console, f"{_shown(change.old, language)} -> {_shown(change.new, language)}")
     else:
         print_block(console, f"{_shown(change.old, language)} -> {_shown(change.new, language)}")
+
+
+def _are_numbers(change: Change) -> bool:
+    """Say whether the items are numbers, which have an order: a patch size is one value."""
+    items = [item for value in (change.old, change.new) if isinstance(value, tuple) for item in value]
+    return any(isinstance(item, (int, float)) for item in items)
 
 
 def _print_items(mark: str, items: Sequence[object], console: Console, language: str) -> None:

@@ -149,7 +149,7 @@ def print_list(what: str, checks: Sequence[Check], language: str, out: IO[str]) 
         for area in AREAS:
             for check in (check for check in checks if check.area == area):
                 head = Text(f"{check.area:{_AREA}}{check.severity:{_SEVERITY}}")
-                told = Text.assemble((check.id, "bold"), f"\n{check.text[language].title}")
+                told = Text.assemble((check.id, "bold"), f"\n{_without_facts(check.text[language].title)}")
                 print_hanging(console, head, told, _AREA + _SEVERITY)
         console.print(f"{len(checks)}")
     elif what == "tables":
@@ -249,7 +249,7 @@ def check_files(path: Path) -> list[Path]:
             return [path]
         if not path.is_dir():
             raise UserError(f"{path} does not exist")
-        own = sorted(file for file in path.glob("*.toml") if file.name != DECLARATIONS)
+        own = sorted(file for file in path.glob("*.toml") if file.name not in (DECLARATIONS, "pyproject.toml"))
         return own or sorted(path.glob("*/*.toml"))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None

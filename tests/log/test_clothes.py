@@ -12,15 +12,13 @@ import pytest
 import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared import KNOWN, tries
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.log.diagnose import diagnose
-from nnunet_doctor.log.reading import Known, Reader
+from nnunet_doctor.log.reading import Reader
 from nnunet_doctor.log.source import pieces
 
 FOLDER = Path(__file__).with_name("corpus")
-CHECKS = catalogue.load()
-KNOWN = Known(CHECKS)
 NAMES = [
     label["file"]
     for label in tomli.loads((FOLDER / "labels.toml").read_text(encoding="utf-8"))["log"]
@@ -77,7 +75,7 @@ def test_clothes_do_not_matter(name: str) -> None:
 
 
 @given(st.randoms(use_true_random=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 def test_no_log_is_too_strange(rng: random.Random) -> None:
     """Lines of all logs in any order, cut anywhere, and bytes of no encoding: there is always an answer."""
     lines = rng.choices(ALL_LINES, k=rng.randrange(200))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_process import call
 
 from nnunet_doctor.cli import main
 
@@ -39,16 +40,19 @@ def written(path: Path, *lines: str) -> Path:
     return path
 
 
-def doctor(*arguments: object, stdin: bytes = b"", **variables: str) -> subprocess.CompletedProcess[str]:
+ENVIRON = {**os.environ, "NNUNET_DOCTOR_LANG": "en"}
+
+
+def doctor(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """Run the command in this process."""
+    return call(["diagnose", *arguments], ENVIRON, Path.cwd(), stdin)
+
+
+def process(*arguments: object, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
-    environ = {"NNUNET_DOCTOR_LANG": "en", **variables}
+    command = [sys.executable, "-m", "nnunet_doctor", "diagnose", *map(str, arguments)]
     return subprocess.run(
-        [sys.executable, "-m", "nnunet_doctor", "diagnose", *map(str, arguments)],
-        input=stdin.decode(),
-        capture_output=True,
-        encoding="utf-8",
-        env={**os.environ, **environ},
-        check=False,
+        command, input=stdin.decode(), capture_output=True, encoding="utf-8", env=ENVIRON, check=False
     )
 
 
@@ -64,8 +68,9 @@ def test_the_same_from_a_file_from_stdin_and_from_a_folder(tmp_path: Path) -> No
     fold = tmp_path / "Dataset010_Colon" / "nnUNetTrainer__nnUNetPlans__2d" / "fold_0"
     log = written(fold / "nnunet_doctor_2026-11-22_06-31-00.log", *lines)
     outputs = [doctor(log), doctor("-", stdin=log.read_bytes()), doctor(tmp_path)]
+    outputs.append(process("-", stdin=log.read_bytes()))
 
-    assert [done.returncode for done in outputs] == [1, 1, 1]
+    assert [done.returncode for done in outputs] == [1, 1, 1, 1]
     for done in outputs:
         assert "[gpu-memory-full]" in done.stdout
         assert "line 11:" in done.stdout
@@ -117,7 +122,7 @@ def test_the_total_of_epochs_comes_from_debug_json(tmp_path: Path, capsys: pytes
 def test_markdown_and_language(tmp_path: Path) -> None:
     """Both are chosen by options."""
     log = written(tmp_path / "a.log", *START, *ERROR)
-    done = doctor(log, "--format", "markdown", "--lang", "zh", PYTHONIOENCODING="utf-8")
+    done = doctor(log, "--format", "markdown", "--lang", "zh")
 
     assert done.stdout.startswith("## ")
     assert "`gpu-memory-full`" in done.stdout
@@ -194,7 +199,7 @@ def test_following_ends_with_the_run(tmp_path: Path) -> None:
 
     def grow() -> None:
         for lines in (EPOCH, [line.replace("Epoch 0", "Epoch 1") for line in EPOCH], [*ERROR, "Killed"]):
-            time.sleep(0.6)
+            time.sleep(0.4)
             with log.open("a", encoding="utf-8") as file:
                 file.write("\n".join(lines) + "\n")
 

@@ -12,19 +12,17 @@ from typing import Any
 
 import pytest
 import tomli
+from shared import CHECKS, KNOWN
+from together import together
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.facts.exchange import to_plain
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
-from nnunet_doctor.log.reading import Known
 from nnunet_doctor.log.source import OWN_LOG, Source
 from nnunet_doctor.log.whole import read_logs
 from nnunet_doctor.report.diagnosis import build
 
 FOLDER = Path(__file__).with_name("corpus")
 LABELS = tomli.loads((FOLDER / "labels.toml").read_text(encoding="utf-8"))["log"]
-CHECKS = catalogue.load()
-KNOWN = Known(CHECKS)
 IDS = {check.id for check in CHECKS}
 OLD = 1e7
 """Seconds after which nobody takes a log for one of a run that goes on."""
@@ -60,7 +58,7 @@ def verdict(found: LogDiagnosis) -> str:
     return found.cause.check.id if found.cause else "healthy" if found.is_healthy else "unrecognised"
 
 
-@pytest.mark.parametrize("label", LABELS, ids=lambda label: files_of(label)[0])
+@together("label", LABELS, lambda label: files_of(label)[0])
 def test_a_log_gives_what_its_label_says(label: dict[str, Any]) -> None:
     """Cause or none, exit code, line, confidence, consequences, what deserves attention, facts, and the ways out."""
     found = said(label)

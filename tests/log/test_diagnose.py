@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
+from shared import CHECKS, KNOWN
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.check import Body, Check, Fix, Text
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose, fixes_for
@@ -17,8 +17,6 @@ from nnunet_doctor.log.reading import Known, Reader
 from nnunet_doctor.log.source import Piece
 from nnunet_doctor.when import When
 
-CHECKS = catalogue.load()
-KNOWN = Known(CHECKS)
 STAMP = "2026-11-22 06:31:52.787228: "
 BANNER = ["Using device: cuda:0", "Please cite the following paper when using nnU-Net:"]
 READY = [f"{STAMP}Desired fold for training: 0", f"{STAMP}This split has 6 training and 2 validation cases."]

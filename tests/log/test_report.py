@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
+from shared import CHECKS, KNOWN
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
-from nnunet_doctor.log.reading import Known, Reader
+from nnunet_doctor.log.reading import Reader
 from nnunet_doctor.log.source import Piece
 from nnunet_doctor.report.diagnosis import (
     build,
@@ -27,8 +27,6 @@ from nnunet_doctor.report.diagnosis import (
 )
 from nnunet_doctor.report.text import console_for
 
-CHECKS = catalogue.load()
-KNOWN = Known(CHECKS)
 STAMP = "2026-11-22 06:31:52.787228: "
 HEAD = [
     "Using device: cuda:0",
@@ -143,14 +141,25 @@ def test_a_short_text_leaves_out_what_was_just_seen() -> None:
     assert "Training:" not in text("cause", short=True)
 
 
+VALIDATOR = jsonschema.Draft202012Validator(schema())
+
+
+def test_the_schema_is_one() -> None:
+    """The schema is valid by the draft that it names."""
+    VALIDATOR.check_schema(schema())
+
+    assert jsonschema.validators.validator_for(schema()) is jsonschema.Draft202012Validator
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("name", LOGS)
 def test_json_follows_its_schema(name: str, language: str) -> None:
     """What is printed is valid by the published schema, in the order of the contract, without NaN."""
     printed = to_json(build(said(LOGS[name]), language), ascii_only=True)
     document = json.loads(printed, parse_constant=pytest.fail)
-    jsonschema.validate(document, schema())
+    wrong = [error.message for error in VALIDATOR.iter_errors(document)]
 
+    assert wrong == []
     assert list(document)[:7] == ["schema_version", "doctor", "healthy", "outcome", "cause", "consequences", "progress"]
     assert document["healthy"] is (name in ("healthy", "nothing"))
 

@@ -230,7 +230,7 @@ def test_child_of_the_import_is_not_left_running(installed, context_of, tmp_path
 
     assert time.monotonic() - begun < 5
     assert values["torch.import_outcome"] == "ok"
-    assert sys.platform == "win32" or gone(int(note.read_text()))
+    assert sys.platform == "win32" or gone(int(note.read_text(encoding="utf-8")))
 
 
 @posix
@@ -248,7 +248,7 @@ def test_child_in_a_session_of_its_own_does_not_hold_the_doctor(installed, conte
     begun = time.monotonic()
     values = interpreter.look(context_of()).values
     seconds = time.monotonic() - begun
-    end(int(note.read_text()))
+    end(int(note.read_text(encoding="utf-8")))
 
     assert seconds < 5
     assert values["torch.import_outcome"] == "ok"
@@ -285,11 +285,11 @@ def test_interrupted_doctor_leaves_no_child(installed, context_of, tmp_path):
         look(Context(Path({str(context.python)!r}), {dict(context.environ)!r}, Request()))
     """
     doctor = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.PIPE)
-    while not (note.exists() and note.read_text()):
+    while not (note.exists() and note.read_text(encoding="utf-8")):
         time.sleep(0.02)
     doctor.send_signal(signal.SIGINT)
     _, printed = doctor.communicate(timeout=10)
-    child = int(note.read_text())
+    child = int(note.read_text(encoding="utf-8"))
     ended = gone(child)
     end(child)
 
@@ -757,7 +757,7 @@ def test_packages_of_another_environment_hide_nothing(installed, context_of):
 def test_packages_before_those_of_the_environment(installed, context_of, bare_python):
     """A release in PYTHONPATH that stands before another one of the environment is told, an equal one is not."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    environment = subprocess.run([bare_python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    environment = subprocess.run([bare_python, "-I", "-c", code], capture_output=True, encoding="utf-8", check=True)
     folders = [type(installed)(Path(environment.stdout.strip())).distribution("triton", "3.1.0")]
     folders.append(type(installed)(Path(environment.stdout.strip())).distribution("torch", "2.8.0"))
     try:
@@ -786,7 +786,7 @@ def test_packages_of_the_user_before_those_of_python(packages, context_of, tmp_p
     environ = {"PYTHONUSERBASE": str(tmp_path), "PYTHONPATH": ""}
     code = "import site, importlib.metadata as m; print(site.ENABLE_USER_SITE, site.USER_SITE, m.version('pip'))"
     asked = subprocess.run(
-        [python, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
+        [python, "-c", code], capture_output=True, encoding="utf-8", check=False, env={**os.environ, **environ}
     )
     if asked.returncode or not asked.stdout.startswith("True "):
         pytest.skip("this Python has no pip, or knows no folder of the user")

@@ -243,7 +243,7 @@ def test_shell_of_windows_is_the_nearest_above(tmp_path, parent, expected):
     doctor = "from nnunet_doctor.probes.platform import _shell; print(_shell('windows'))"
     command = [shell, "-c", f"import subprocess; subprocess.run({[sys.executable, '-c', doctor]!r})"]
 
-    assert subprocess.check_output(command, text=True).strip() == expected
+    assert subprocess.check_output(command, encoding="utf-8").strip() == expected
 
 
 def test_this_machine(context_of):

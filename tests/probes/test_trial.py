@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 from made_up import clean_environ, distribution, gone, write
+from shared import CHECKS
 
-from nnunet_doctor import catalogue
 from nnunet_doctor.engine import diagnose
 from nnunet_doctor.examination import read_facts
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
@@ -72,7 +72,6 @@ PLACES = ("WORKER", "CONVOLUTION", "DEVICE", "COMPILE", "IMPORT")
 ERRORS = ("device_error", "worker_error", "convolution_error", "compile_error")
 BREAKS = 'raise RuntimeError("out of luck\\n\\nadvice that nobody needs")'
 HANGS = "time.sleep(60)"
-CHECKS = catalogue.load()
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
@@ -228,16 +227,19 @@ def test_slow_compilation_is_no_failure(tried: Any) -> None:
 def test_all_trials_together_have_one_deadline(tried: Any) -> None:
     """However many trials hang, the time of all is bounded, and what had no chance says so."""
     begun = time.monotonic()
-    facts = tried(timeout=1.0, WORKER=HANGS, CONVOLUTION=HANGS, COMPILE=HANGS)
+    facts = tried(timeout=2.0, WORKER=HANGS, CONVOLUTION=HANGS, COMPILE=HANGS)
 
-    assert time.monotonic() - begun < 3.0
-    assert "within 0.3 s" in facts["worker_error"]
+    assert time.monotonic() - begun < 4.0
+    assert "within 0.6 s" in facts["worker_error"]
     assert isinstance(facts["compile_error"], Unknown)
 
 
-def test_worker_may_be_spawned(tried: Any, packages: Any) -> None:
-    """Where processes are not forked, as on Windows and macOS, the worker starts anew and hands its batch over."""
-    write(packages.folder / "sitecustomize.py", "import multiprocessing\nmultiprocessing.set_start_method('spawn')\n")
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=POSIX)])
+def test_worker_may_be_started_anew(tried: Any, packages: Any, method: str) -> None:
+    """Where processes are not forked, as on Windows, on macOS and since Python 3.14, the worker hands its batch over."""
+    write(
+        packages.folder / "sitecustomize.py", f"import multiprocessing\nmultiprocessing.set_start_method({method!r})\n"
+    )
     facts = tried()
 
     assert facts["worker_error"] is None
@@ -267,7 +269,8 @@ def test_hanging_worker_is_ended(tried: Any, tmp_path: Path) -> None:
 def test_worker_does_not_outlive_a_crash(tried: Any, tmp_path: Path) -> None:
     """A worker whose main process dies is ended with it."""
     file = tmp_path / "pid"
-    code = f"open({str(file)!r}, 'w').write(str(os.getpid())); os.kill(os.getppid(), signal.SIGKILL); {HANGS}"
+    parent = "__import__('multiprocessing').parent_process().pid"
+    code = f"open({str(file)!r}, 'w').write(str(os.getpid())); os.kill({parent}, signal.SIGKILL); {HANGS}"
     facts = tried(WORKER=code)
 
     assert facts["worker_error"] == "the interpreter ended with signal SIGKILL"
@@ -511,7 +514,8 @@ def test_interrupted_trial_leaves_nothing(installation: Any, temporary: Path, nu
     """Ctrl-C in the middle of a trial ends doctor, child and worker, and no file stays."""
     site, file = Path(installation.environ["PYTHONPATH"]), installation.path("pid")
     text = (site / "torch" / "__init__.py").read_text(encoding="utf-8")
-    hangs = f"open({str(file)!r}, 'w').write('%d %d' % (os.getpid(), os.getppid())); {HANGS}"
+    pids = "(os.getpid(), os.getppid(), __import__('multiprocessing').parent_process().pid)"
+    hangs = f"open({str(file)!r}, 'w').write('%d %d %d' % {pids}); {HANGS}"
     write(site / "torch" / "__init__.py", text + broken_torch(WORKER=hangs))
     write(site / "torch" / "multiprocessing.py", "from multiprocessing import *\n")
     command = [sys.executable, "-m", "nnunet_doctor", "check", "--deep", "--device", "cpu"]
@@ -523,7 +527,7 @@ def test_interrupted_trial_leaves_nothing(installation: Any, temporary: Path, nu
     doctor.send_signal(number)
 
     assert doctor.wait(10) == (130 if number == signal.SIGINT else 128 + number)
-    assert [gone(int(pid)) for pid in file.read_text(encoding="utf-8").split()] == [True, True]
+    assert [gone(int(pid)) for pid in file.read_text(encoding="utf-8").split()] == [True] * 3
     assert list(temporary.iterdir()) == []
 
 

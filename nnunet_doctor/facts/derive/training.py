@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nnunet_doctor.facts.base import Detail, Unknown
 from nnunet_doctor.facts.derive.rules import capability, first_unknown, is_in, release_row, rule
 from nnunet_doctor.facts.tables import row_for
+from nnunet_doctor.facts.trainers import is_plain
 
 
 @rule("dataset.named", "dataset.requested")
@@ -23,21 +24,6 @@ def ambiguous(resolution: str | None, matches: tuple[Detail, ...] | None) -> tup
 @rule("dataset.convert_argument", "dataset.layout", "dataset.folder")
 def convert_argument(layout: str | None, folder: str | None) -> str | None:
     return folder if layout in ("decathlon", "nnunet-v1") else None
-
-
-_PLAIN = re.compile(
-    r"nnUNetTrainer(_\d+epochs?(_NoMirroring)?|NoMirroring|_onlyMirror01\w*|DA5\w*|NoDA|_DASegOrd0\w*|Adam\w*|Adan\w*"
-    r"|VanillaAdam\w*|CosAnneal|DiceLoss|CELoss\w*|[Tt]opk10Loss\w*|DiceTopK10Loss|DiceCELoss_noSmooth|_noDummy2DDA"
-    r"|_probabilisticOversampling\w*|_warmup|Benchmark_5epochs\w*|NoDeepSupervision)?"
-)
-
-
-def is_plain(trainer: str) -> bool:
-    """Say whether a trainer is one of nnU-Net's that take network and sizes as the plans describe them.
-
-    Those of all releases that do not override build_network_architecture (nnunetv2/training/nnUNetTrainer/variants).
-    """
-    return _PLAIN.fullmatch(trainer) is not None
 
 
 @rule("training.follows_plans", "training.trainer")

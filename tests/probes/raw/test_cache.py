@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from made_up_nifti import rewrite
 
 from nnunet_doctor.probes.raw import cache
 from nnunet_doctor.probes.raw.cache import Cache, cache_folder, maker
@@ -145,7 +146,7 @@ def test_damaged(kept):
         changed(document, "made_by", to="somebody"),
     ]
     for content in damaged:
-        path.write_bytes(content)
+        rewrite(path, content)
         found = kept().get("a", STATUS, TASK)
         assert found in (None, FileReport()), content
     path.write_bytes(good)
@@ -159,7 +160,7 @@ def test_every_bit(kept):
     for place in range(0, len(good), 3):
         content = bytearray(good)
         content[place] ^= 1 << place % 8
-        path.write_bytes(content)
+        rewrite(path, content)
         kept().get("a", STATUS, TASK)
 
 
@@ -192,7 +193,7 @@ def test_not_writable(tmp_path, place):
     """Where the folder cannot be made, nothing is kept, and nothing is raised."""
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("a file")
+    path.write_text("a file", encoding="utf-8")
     environ = {"HOME": str(tmp_path / "home"), "LOCALAPPDATA": str(path)}
     there = Cache("/data", environ)
     there.put("a", STATUS, TASK, REPORT)

@@ -241,7 +241,7 @@ def test_no_process_at_all(tasks, monkeypatch, error):
     """Where the system starts no process, this one does all the work."""
 
     def refuse():
-        time.sleep(0.2)
+        time.sleep(0.1)
         raise error
 
     monkeypatch.setattr(crew, "_start", refuse)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from shared import tries
 
 from nnunet_doctor.probes.raw import geometry
 from nnunet_doctor.probes.raw.record import Header
@@ -81,7 +82,7 @@ def test_to_lps():
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, st.sampled_from([0, 1e-9, 1e-8, 2e-8, 1e-6])), max_size=9))
 @example([(1.0, 1.0, 1e-5)])
 @example([(1e6, 1e6 + 10.00005, 0)])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 def test_are_close(pairs):
     """Two lists are close when numpy.allclose says so."""
     for wanted, found in (

@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import warnings
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -618,17 +619,17 @@ def test_random_bytes_do_no_harm(tmp_path_factory, content, start):
     few(path)
 
 
-HOSTILE = {
-    "2**31 x 2**31": ihdr(2**31 - 1, 2**31 - 1) + chunk(b"IDAT", STORED) + END,
-    "one row": ihdr(178_956_970, 1, 6) + chunk(b"IDAT", zlib.compress(bytes(2**22))) + END,
-    "one filtered row": ihdr(10_000_000, 1) + chunk(b"IDAT", zlib.compress(b"\1" + bytes(10_000_000))) + END,
-    "one row of bits": ihdr(178_956_970, 1, 3, 1) + chunk(b"PLTE", bytes(6)) + chunk(b"IDAT", STORED) + END,
-    "interlaced": ihdr(13_377, 13_377, 6, 16, interlace=1) + chunk(b"IDAT", zlib.compress(bytes(2**22))) + END,
-    "bomb": ihdr(5, 2) + chunk(b"IDAT", zlib.compress(bytes(2**27))) + END,
-    "large, but nothing in it": ihdr(13_377, 13_377, 6) + chunk(b"IDAT", zlib.compress(bytes(2**24))) + END,
-    "many chunks": ihdr(5, 2) + chunk(b"tEXt") * 2**14 + chunk(b"IDAT", STORED) + END,
-    "many empty chunks": ihdr(5, 2) + chunk(b"IDAT") * 2**14 + chunk(b"IDAT", STORED) + END,
-    "many profiles": ihdr(5, 2) + chunk(b"iCCP", text_bomb(2**20)) * 500 + chunk(b"IDAT", STORED) + END,
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "2**31 x 2**31": lambda: ihdr(2**31 - 1, 2**31 - 1) + chunk(b"IDAT", STORED) + END,
+    "one row": lambda: ihdr(178_956_970, 1, 6) + chunk(b"IDAT", zlib.compress(bytes(2**22))) + END,
+    "one filtered row": lambda: ihdr(10_000_000, 1) + chunk(b"IDAT", zlib.compress(b"\1" + bytes(10_000_000))) + END,
+    "one row of bits": lambda: ihdr(178_956_970, 1, 3, 1) + chunk(b"PLTE", bytes(6)) + chunk(b"IDAT", STORED) + END,
+    "interlaced": lambda: ihdr(13_377, 13_377, 6, 16, interlace=1) + chunk(b"IDAT", zlib.compress(bytes(2**22))) + END,
+    "bomb": lambda: ihdr(5, 2) + chunk(b"IDAT", zlib.compress(bytes(2**27))) + END,
+    "large, but nothing in it": lambda: ihdr(13_377, 13_377, 6) + chunk(b"IDAT", zlib.compress(bytes(2**24))) + END,
+    "many chunks": lambda: ihdr(5, 2) + chunk(b"tEXt") * 2**14 + chunk(b"IDAT", STORED) + END,
+    "many empty chunks": lambda: ihdr(5, 2) + chunk(b"IDAT") * 2**14 + chunk(b"IDAT", STORED) + END,
+    "many profiles": lambda: ihdr(5, 2) + chunk(b"iCCP", text_bomb(2**20)) * 500 + chunk(b"IDAT", STORED) + END,
 }
 
 
@@ -636,7 +637,7 @@ HOSTILE = {
 def test_hostile_files_cost_little(tmp_path, name):
     """Neither absurd sizes nor bombs nor swarms of chunks take much memory or time."""
     path = tmp_path / "a.png"
-    path.write_bytes(SIGNATURE + HOSTILE[name])
+    path.write_bytes(SIGNATURE + HOSTILE[name]())
     begin = time.process_time()
     few(path)
     seconds = time.process_time() - begin

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shared import tries
 
 from nnunet_doctor.probes.raw import structure
 from nnunet_doctor.probes.raw.description import Description, understand
@@ -108,7 +109,7 @@ def cases_by_nnunet(names, ending):
 
 @posix
 @given(stems=st.sets(st.one_of(NAMES, NAMES.map(lambda name: f"{name}_0000"), NAMES.map(lambda name: f"{name}_0001"))))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 def test_cases_as_nnunet_makes_them(tmp_path_factory, stems):
     """Every file that nnU-Net takes for an image is the image of that case here, or is named as what is wrong."""
     folder = tmp_path_factory.mktemp("raw")

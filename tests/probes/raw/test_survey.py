@@ -42,7 +42,7 @@ def template(tmp_path_factory):
         "numTraining": 6,
         "file_ending": ".nii.gz",
     }
-    (folder / "dataset.json").write_text(json.dumps(content))
+    (folder / "dataset.json").write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
@@ -267,7 +267,7 @@ def test_no_dataset(tmp_path, kind, depth):
     """A file, nothing, or an empty folder in place of a dataset lack everything, and nothing is raised."""
     folder = tmp_path / "Dataset001_MadeUp"
     if kind == "file":
-        folder.write_text("a file")
+        folder.write_text("a file", encoding="utf-8")
     elif kind == "empty":
         folder.mkdir()
 

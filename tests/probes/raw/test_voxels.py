@@ -71,7 +71,7 @@ def found_by(way, raw):
 
 def printed(code):
     """Return what a new interpreter, without NumPy so far, prints."""
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, encoding="utf-8").stdout
 
 
 @pytest.mark.parametrize("dtype", TYPES)

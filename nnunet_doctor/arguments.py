@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import re
 from collections.abc import Sequence
@@ -149,10 +150,9 @@ def refuse(words: Sequence[str], parser: argparse.ArgumentParser) -> NoReturn:
 
 def help_of(parser: argparse.ArgumentParser, language: str) -> str:
     """Return the help of a command, 80 columns wide at most."""
-    from nnunet_doctor.words.command import translate
+    from nnunet_doctor.words.command import in_language
 
-    translate(parser, language)
-    text = parser.format_help()
+    text = in_language(parser, language).format_help()
     if language == "en":
         return text
     text = text.replace("usage: ", phrase(language, "help", "usage: "), 1)
@@ -172,6 +172,7 @@ def _sentence(message: str) -> str:
     )
 
 
+@functools.cache
 def command_line() -> argparse.ArgumentParser:
     """Return the parser of the command line; ``command`` names the command that is asked for."""
     parser = _Parser(

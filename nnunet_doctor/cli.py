@@ -652,11 +652,10 @@ def _checks_test(options: argparse.Namespace) -> int:
 def _completion(options: argparse.Namespace) -> int:
     from nnunet_doctor import catalogue, completion
     from nnunet_doctor.check import AREAS
-    from nnunet_doctor.words.command import translate
+    from nnunet_doctor.words.command import in_language
 
     ids = [item.id for item in catalogue.listed()]
-    parser = command_line()
-    translate(parser, _language(options))
+    parser = in_language(command_line(), _language(options))
     print(completion.script(parser, options.shell, ids, AREAS), end="")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -27,13 +28,15 @@ def script(parser: argparse.ArgumentParser, shell: str, ids: Sequence[str], area
     """Return the script of a shell.
 
     Args:
-        parser: The parser of the command; it is changed, and can no longer parse.
+        parser: The parser of the command.
         shell: One of SHELLS.
         ids: Checks that there are.
         areas: Areas that there are.
     """
     import shtab
 
+    # with these words as its only choices it would refuse others
+    parser = copy.deepcopy(parser)
     words = {**WORDS, "ID": tuple(ids), "ID|AREA": (*areas, *ids)}
     for action in actions_of(parser):
         metavar = str(action.metavar)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from nnunet_doctor import __version__
 from nnunet_doctor.words import say
-from nnunet_doctor.words.command import as_sentence, translate
+from nnunet_doctor.words.command import as_sentence, in_language
 from nnunet_doctor.words.lines import may_break
 
 SECTION = 1
@@ -19,7 +19,7 @@ SECTION = 1
 
 def page(parser: argparse.ArgumentParser, language: str) -> str:
     """Return the manual page of a parser with its commands; argparse's own layout, which changes, is not used."""
-    translate(parser, language)
+    parser = in_language(parser, language)
     name = parser.prog
     description = parser.description or ""
     lines = [

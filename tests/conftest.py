@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import gc
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_up import Installation, make_installation, make_python
 
-from nnunet_doctor import catalogue, cli
+from nnunet_doctor import catalogue
 from nnunet_doctor.check import Check
 
 gc.set_threshold(50_000)  # as the doctor itself does; to search what is collected, which stays, takes seconds
@@ -49,33 +46,3 @@ def _built_in_checks_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(catalogue, "read_file", read_file)
         yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _arguments_are_declared_once() -> Iterator[None]:
-    """Hundreds of commands are understood by the parsers of all commands, which take longer to make than to use."""
-    once, tell_help = functools.cache(cli.command_line), cli.help_of
-
-    def help_of(parser: argparse.ArgumentParser, language: str) -> str:
-        once.cache_clear()  # the help of a parser is put into its language
-        return tell_help(parser, language)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "command_line", once)
-        patch.setattr(cli, "help_of", help_of)
-        yield
-
-
-def pytest_collection_finish() -> None:
-    """What collection has loaded stays to the end, and need not be searched for garbage again and again."""
-    gc.collect()
-    gc.freeze()
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """In CI nothing may be skipped: a test that does not run there proves nothing anywhere."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = reporter.stats.get("skipped", []) if reporter else []
-    if os.environ.get("CI") and sys.platform == "linux" and skipped:
-        reporter.write_line(f"{len(skipped)} skipped tests are failures in CI", red=True)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 from made_up import Installation
 
+from nnunet_doctor import bundle
+
 WHAT = ("10", "-c", "2d", "-f", "0", "--device", "cpu")
 
 
 @pytest.fixture
-def failed(installation: Installation) -> Installation:
-    """A fold with the log of a training that failed, in a dataset whose description tells of people."""
+def failed(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A fold with the log of a training that failed, in a dataset whose description tells of people.
+
+    The log is longer than what a bundle takes of one, which is half a megabyte otherwise.
+    """
+    monkeypatch.setattr(bundle, "MOST_LOG_BYTES", 16_000)
     description = installation.path("raw", "Dataset010_Colon", "dataset.json")
     plain = json.loads(description.read_text(encoding="utf-8"))
     plain |= {"description": "patients of Dr. Keller, Nordklinik", "dataset": {"Schmidt_Karl": {"label": "x.nii.gz"}}}
@@ -26,7 +32,7 @@ def failed(installation: Installation) -> Installation:
     fold.mkdir(parents=True)
     lines = [
         "first line of all",
-        *["x" * 99] * 6000,
+        *["x" * 99] * 200,
         f"reading {installation.path('raw')}/Dataset010_Colon",
         "Schmidt_Karl is next; amueller@gpu07 is told, password=hunter2",
         "RuntimeError: CUDA error: out of memory",
@@ -37,8 +43,8 @@ def failed(installation: Installation) -> Installation:
 
 def contents(path: Path) -> dict[str, str]:
     """Return the files of a bundle."""
-    with zipfile.ZipFile(path) as bundle:
-        return {name: bundle.read(name).decode("utf-8") for name in bundle.namelist()}
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name).decode("utf-8") for name in archive.namelist()}
 
 
 def test_a_bundle_holds_what_it_lists(failed: Installation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -112,6 +113,25 @@ def test_wrong_use_gets_one_sentence(desk: Installation, arguments: list[str], w
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_is_plain_text(installation: Installation, language: str) -> None:
+    """No Python puts colours into help, not even where the environment asks for them: its Chinese is made from it."""
+    done = installation.process("check", "--help", NNUNET_DOCTOR_LANG=language, FORCE_COLOR="1", PYTHON_COLORS="1")
+    head = {"en": "usage: nnunet-doctor check [-h]", "zh": "用法： nnunet-doctor check [-h]"}[language]
+
+    assert done.stdout.startswith(head)
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["report", "diagnosis"])
+def test_schema_is_the_same_with_every_python(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The words of the schemas do not keep the indentation that they have in the code."""
+    main(["schema", name])
+    told = [part["description"] for part in json.loads(capsys.readouterr().out)["$defs"].values()]
+
+    assert told == [inspect.cleandoc(text) for text in told]
 
 
 def test_json_is_one_object_that_fits_the_published_schema(installation: Installation) -> None:

@@ -148,7 +148,7 @@ def test_the_parser_of_the_command_is_not_changed() -> None:
     parser = arguments.command_line()
     completion.script(parser, "bash", ["x"], AREAS)
 
-    assert arguments.command_line().parse_args(["check", "-f", "7", "-p", "MyPlans"]).fold == "7"
+    assert parser.parse_args(["check", "-f", "7", "-p", "MyPlans"]).fold == "7"
 
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:

@@ -18,7 +18,7 @@ from nnunet_doctor.log.course import Course
 from nnunet_doctor.log.diagnose import Attention, LogDiagnosis, Offered, fixes_for, withholds
 from nnunet_doctor.log.facts import SOURCE
 from nnunet_doctor.log.reading import Quote
-from nnunet_doctor.report.record import FixRecord, fix_record, shell_of
+from nnunet_doctor.report.record import FixRecord, fix_record, schema_of, shell_of
 from nnunet_doctor.report.text import print_block, print_command, print_fix
 from nnunet_doctor.words import say, translated
 
@@ -326,12 +326,10 @@ def _is_utf8(text: str) -> bool:
 
 def schema() -> dict[str, object]:
     """Return the JSON Schema (2020-12) of the record."""
-    import msgspec
-
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What nnunet-doctor diagnose says of a log",
-        **msgspec.json.schema(DiagnosisRecord),
+        **schema_of(DiagnosisRecord),
     }
 
 

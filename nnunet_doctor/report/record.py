@@ -358,10 +358,20 @@ def to_json(report: Report, *, ascii_only: bool) -> str:
 
 def schema() -> dict[str, object]:
     """Return the JSON Schema (2020-12) of the report."""
-    import msgspec
-
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Report of nnunet-doctor check",
-        **msgspec.json.schema(Report),
+        **schema_of(Report),
     }
+
+
+def schema_of(kind: type) -> dict[str, Any]:
+    """Return the JSON Schema of a record; a docstring keeps the indentation of the code before Python 3.13."""
+    import inspect
+
+    import msgspec
+
+    found = msgspec.json.schema(kind)
+    for part in found["$defs"].values():
+        part["description"] = inspect.cleandoc(part["description"])
+    return found

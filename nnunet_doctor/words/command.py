@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import copy
 
 from nnunet_doctor.words import phrase
 
 
-def translate(parser: argparse.ArgumentParser, language: str) -> None:
-    """Put all words of a parser, and of those below it, into a language."""
+def in_language(parser: argparse.ArgumentParser, language: str) -> argparse.ArgumentParser:
+    """Return a copy of a parser, with those below it, that has all its words in a language."""
+    parser = copy.deepcopy(parser)
+    _translate(parser, language)
+    return parser
 
+
+def _translate(parser: argparse.ArgumentParser, language: str) -> None:
     def said(english: str | None) -> str | None:
         return english and phrase(language, "help", english)
 
@@ -23,7 +29,7 @@ def translate(parser: argparse.ArgumentParser, language: str) -> None:
             for choice in action._choices_actions:  # noqa: SLF001 - likewise
                 choice.help = said(choice.help)
             for below in action.choices.values():
-                translate(below, language)
+                _translate(below, language)
 
 
 def as_sentence(text: str, language: str) -> str:

@@ -135,6 +135,7 @@ class Redactor:
         self._odd: list[str] = []
         self._searched: dict[str, None] = {}
         self._learns = True
+        self._told: dict[str, str] = {}
         self._pattern: re.Pattern[str] | None = None
         for name in names:
             self.know(name)
@@ -190,6 +191,7 @@ class Redactor:
         if name not in self._searched:
             self._searched[name] = None
             self._pattern = None
+            self._told.clear()
             if len(name) > 1 and _NO_BLANKS.match(name):
                 self._without_blanks.setdefault(name[0], []).append(name)
             if _ENDS_A_PATH.search(name) and len(self._odd) < MOST_SEARCHED:
@@ -238,6 +240,15 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without tokens, addresses, paths, names of image files, and the names that are known."""
+        if text in self._told:
+            return self._told[text]
+        known = len(self._searched)
+        told = self._redacted(text)
+        if len(self._searched) == known:  # else what was learnt from it counts from now on
+            self._told[text] = told
+        return told
+
+    def _redacted(self, text: str) -> str:
         text = _without_secrets(_COLOUR.sub("", text))
         kept: list[str] = []
 

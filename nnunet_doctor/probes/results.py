@@ -183,7 +183,7 @@ def is_same_training(command: Collection[str], request: Request, id: int | None)
     words = list(command)
     # a script comes behind its interpreter; other programs keep the words of what they have started long ago
     places = range(3) if words and _base(words[0]).startswith("python") else range(1)
-    start = next((place for place in places if place < len(words) and _base(words[place]) in _STARTS), None)
+    start = next((place for place in places if place < len(words) and _starts_training(words[place])), None)
     if start is None or "--val" in words:
         return False
     rest, options, positional = iter(words[start + 1 :]), {"-tr": "nnUNetTrainer", "-p": "nnUNetPlans"}, []
@@ -200,6 +200,11 @@ def is_same_training(command: Collection[str], request: Request, id: int | None)
     same_dataset = number == id if number is not None else dataset == request.dataset or _id_of(dataset) == id
     wanted = (request.configuration, request.fold, request.trainer, request.plans)
     return same_dataset and (configuration, fold, options["-tr"], options["-p"]) == wanted
+
+
+def _starts_training(word: str) -> bool:
+    """Say whether a word is nnU-Net's script or module, or the line by which launch.py starts it without a script."""
+    return _base(word) in _STARTS or word.startswith("from nnunetv2.run.run_training import ")
 
 
 def _base(word: str) -> str:

@@ -14,6 +14,9 @@ from nnunet_doctor.probes import results
 from nnunet_doctor.request import Request
 
 TINY = Path(__file__).with_name("checkpoints") / "tiny.pth"
+RUN = "from nnunetv2.run.run_training import run_training_entry; run_training_entry()"
+"""What the doctor itself starts where there is no script beside the interpreter (launch.py)."""
+
 WANTED = Request(dataset="10", configuration="3d_fullres", fold="0")
 
 
@@ -114,6 +117,8 @@ def test_predictions_for_the_next_stage(tmp_path, stored, there, lacking):
         (["C:\\venv\\Scripts\\nnUNetv2_train.exe", "010", "3d_fullres", "0", "-device", "cpu"], True),
         (["python3", "-m", "nnunetv2.run.run_training", "10", "3d_fullres", "0", "-p", "nnUNetPlans", "--c"], True),
         (["nnUNetv2_train", "-tr", "nnUNetTrainer", "10", "3d_fullres", "0"], True),
+        (["/opt/venv/bin/python", "-c", RUN, "10", "3d_fullres", "0", "-device", "cpu"], True),
+        (["/opt/venv/bin/python", "-c", "print(1)", "10", "3d_fullres", "0"], False),
         (["nnUNetv2_train", "10", "3d_fullres", "1"], False),
         (["nnUNetv2_train", "11", "3d_fullres", "0"], False),
         (["nnUNetv2_train", "10", "2d", "0"], False),

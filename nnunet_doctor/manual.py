@@ -24,8 +24,8 @@ def page(parser: argparse.ArgumentParser, language: str) -> str:
     description = parser.description or ""
     lines = [
         f'.TH "{name.upper()}" "{SECTION}" "" "{name} {__version__}" "{say(language, "manual_title")}"',
-        ".ad l",
-        ".nh",
+        *(".ad l", ".nh"),
+        *(".ds AD l", ".nr HY 0"),  # the same for groff 1.23 and newer, which sets both anew at every paragraph
         _section("name", language),
         f"{_text(name)} \\- {_text(description.rstrip('.。'))}",
         _section("synopsis", language),

@@ -218,7 +218,7 @@ def test_groff_renders_the_manual_page(language: str) -> None:
     groff = shutil.which("groff")
     if groff is None:
         requests = set(re.findall(r"(?m)^\.(\w+)", PAGES[language].read_text(encoding="utf-8")))
-        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi", "ad", "nh"}
+        assert requests <= {"TH", "SH", "SS", "TP", "PP", "B", "nf", "fi", "ad", "nh", "ds", "nr"}
         return
     done = subprocess.run(
         [groff, "-Kutf8", "-man", "-Tutf8", "-ww", "-z", PAGES[language]],

@@ -362,7 +362,7 @@ def print_diagnosis(
         print_block(console, shown, indent=0)
     for item in record.attention:
         mark, style = ("info", "cyan") if item.kind == "resumed" else ("warn", "yellow")
-        _print_marked(console, mark, style, say(language, "diagnose_attention", text=item.text, line=item.line))
+        _print_marked(console, mark, style, _of_line(item, language))
     if record.cause is not None:
         print_block(console, say(language, "diagnose_more", id=record.cause.id), indent=0, style="dim")
 
@@ -473,6 +473,11 @@ def _print_without_cause(record: DiagnosisRecord, console: Console, language: st
         print_command(console, "nnUNetv2_train ... --c")
 
 
+def _of_line(item: AttentionRecord, language: str) -> str:
+    """Say what deserves attention, and where it stands; what only follows from the log as a whole stands nowhere."""
+    return say(language, "diagnose_attention", text=item.text, line=item.line) if item.line else item.text
+
+
 def _place(cause: CauseRecord, record: DiagnosisRecord, language: str) -> str:
     """Say in which log the cause stands, and where."""
     log = translated(language, _short_name(cause.log, record))
@@ -549,7 +554,7 @@ def to_markdown(record: DiagnosisRecord, language: str) -> str:
     progress = _sentence_of_progress(record, language)
     lines += ["", progress] if progress else []
     if record.attention:
-        told = (say(language, "diagnose_attention", text=item.text, line=item.line) for item in record.attention)
+        told = (_of_line(item, language) for item in record.attention)
         lines += ["", *(f"- {sentence}" for sentence in told)]
     known = {name: value for name, value in record.facts.items() if value is not None}
     if known:

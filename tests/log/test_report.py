@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import jsonschema
 import pytest
 from shared import CHECKS, KNOWN
 
+from nnunet_doctor.cli import main
 from nnunet_doctor.facts import Facts
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.log.diagnose import LogDiagnosis, diagnose
@@ -228,3 +230,14 @@ def test_a_log_of_something_else_is_said_to_be_one() -> None:
     """The wrong file has no failure of nnU-Net in it, and nothing else of it either."""
     assert "nothing that nnU-Net prints" in text("nothing")
     assert "nothing that nnU-Net prints" not in text("healthy")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown"])
+def test_what_stands_in_no_line_names_none(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log that begins in the middle is of a training that went on; no line of it says so."""
+    log = Path(__file__).parent / "corpus" / "ok-grep-of-log.txt"
+    main(["diagnose", str(log), "--format", form, "--lang", "en"])
+    said = capsys.readouterr().out
+
+    assert "went on from a checkpoint" in said
+    assert "line 0" not in said

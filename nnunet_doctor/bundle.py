@@ -109,11 +109,13 @@ def collect(facts: Facts, shared: Facts, reports: Sequence[Item], log: Path | No
         content = next(
             (text for text in (_json(Path(item, name)) for item in known if isinstance(item, str)) if text), None
         )
-        if content is not None:
-            plain = _without_sentences(content) if name != "dataset.json" else _without_texts(content)
-            told = redactor.plain(_unnamed(plain, redactor))
-            own = redactor.piece(re.split(r"[\\/]", name)[-1])
-            found.append(Item(own, json.dumps(told, indent=2, ensure_ascii=False) + "\n"))
+        # JSON may be nested more deeply, since Python 3.13 by far, than what goes through it can follow
+        with contextlib.suppress(RecursionError):
+            if content is not None:
+                plain = _without_sentences(content) if name != "dataset.json" else _without_texts(content)
+                told = redactor.plain(_unnamed(plain, redactor))
+                own = redactor.piece(re.split(r"[\\/]", name)[-1])
+                found.append(Item(own, json.dumps(told, indent=2, ensure_ascii=False) + "\n"))
     return found
 
 

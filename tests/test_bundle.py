@@ -59,6 +59,17 @@ def test_a_bundle_holds_what_it_lists(failed: Installation) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("depth", [700, 5000])
+def test_a_bundle_does_without_json_that_nobody_can_follow(installation: Installation, depth: int) -> None:
+    """Plans of lists within lists, far more than nnU-Net writes, cost the bundle no other file."""
+    for plans in installation.path("preprocessed").rglob("nnUNetPlans.json"):
+        plans.write_text(f'{{"configurations": {"[" * depth}{"]" * depth}}}', encoding="utf-8")
+    done = installation.process("bundle", *WHAT, "-o", "out.zip")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {"facts.json", "report.json", "dataset.json"} <= set(contents(installation.path("out.zip")))
+
+
 def test_a_bundle_names_nobody_and_holds_no_image(failed: Installation) -> None:
     """Neither the user, host, folders and cases of this machine, nor the people of a description, nor voxels."""
     failed.doctor("bundle", *WHAT, "-o", "out.zip", USER="amueller", LOGNAME="amueller")

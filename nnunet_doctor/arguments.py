@@ -174,7 +174,10 @@ def _sentence(message: str) -> str:
 
 @functools.cache
 def command_line() -> argparse.ArgumentParser:
-    """Return the parser of the command line; ``command`` names the command that is asked for."""
+    """Return the parser of the command line.
+
+    What it reads names the command that is asked for as ``command``, and keeps a ``--lang`` before it as ``spoken``.
+    """
     parser = _Parser(
         prog="nnunet-doctor",
         description="Says what is wrong with this machine, this nnU-Net and this dataset, and starts trainings safely.",
@@ -182,6 +185,7 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=_Help,
     )
     parser.add_argument("--version", action="version", version=f"nnunet-doctor {__version__}")
+    _language_option(parser, "spoken")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
     _check_arguments(_add(commands, "check", "look at everything and report problems with their fixes"))
     _run_arguments(_add(commands, "run", "start nnUNetv2_train with settings that are proven safe here"))
@@ -242,8 +246,9 @@ def _common(parser: argparse.ArgumentParser) -> None:
     _language_option(parser)
 
 
-def _language_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lang", choices=LANGUAGES, help="language of the report; default: that of the system")
+def _language_option(parser: argparse.ArgumentParser, kept_as: str = "lang") -> None:
+    help = "language of the report; default: that of the system"
+    parser.add_argument("--lang", dest=kept_as, choices=LANGUAGES, help=help)
 
 
 def _looking(parser: argparse.ArgumentParser) -> None:

@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             options, unknown = command_line().parse_known_args(words)
             if unknown:
                 refuse(unknown, options.parser)
+            options.lang = options.lang or options.spoken
             settle(options, os.environ)
             code = COMMANDS[options.command](options)
         except HelpAsked as asked:

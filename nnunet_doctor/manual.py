@@ -37,11 +37,9 @@ def page(parser: argparse.ArgumentParser, language: str) -> str:
     ]
     for command in _commands(parser):
         lines += [f".SS {_text(command.prog.removeprefix(name).strip())}", _text(command.description or "")]
-        for action in command._actions:  # noqa: SLF001 - argparse tells them in no other way
-            if action.help != argparse.SUPPRESS and not isinstance(action, argparse._HelpAction):  # noqa: SLF001
-                lines += [".TP", _head(action), _text(as_sentence(action.help or "", language))]
+        lines += _arguments(command, language)
         lines += _examples(command.epilog or "", language)
-    lines += [_section("options", language), ".TP", ".B \\-\\-version", _text(say(language, "manual_version"))]
+    lines += [_section("options", language), *_arguments(parser, language), ".TP", ".B \\-\\-version", _text(say(language, "manual_version"))]
     lines += [".TP", ".B \\-h, \\-\\-help", _text(say(language, "manual_help"))]
     lines += [_section("exit", language), _text(parser.epilog or "")]
     return "\n".join(lines) + "\n"
@@ -50,6 +48,13 @@ def page(parser: argparse.ArgumentParser, language: str) -> str:
 def _section(name: str, language: str) -> str:
     title = say(language, f"manual_{name}")
     return f'.SH "{title}"'
+
+
+def _arguments(parser: argparse.ArgumentParser, language: str) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001 - argparse tells them in no other way
+        told_apart = (argparse._HelpAction, argparse._VersionAction, argparse._SubParsersAction)  # noqa: SLF001
+        if action.help != argparse.SUPPRESS and not isinstance(action, told_apart):
+            yield from (".TP", _head(action), _text(as_sentence(action.help or "", language)))
 
 
 def _commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

@@ -406,6 +406,16 @@ def test_chinese_report_speaks_chinese(installation: Installation) -> None:
     assert "nnUNetv2_train takes CUDA unless told otherwise" not in done.stdout
 
 
+@pytest.mark.parametrize(("words", "title"), [(["--lang", "zh"], "共享内存太小"), (["--lang=zh"], "共享内存太小")])
+def test_a_language_may_stand_before_the_command(installation: Installation, words: list[str], title: str) -> None:
+    """What stands before the command counts where the command itself names no language."""
+    before = installation.doctor(*words, "explain", "shm-too-small")
+    both = installation.doctor(*words, "explain", "shm-too-small", "--lang", "en")
+
+    assert title in before.stdout
+    assert title not in both.stdout
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii", "utf-8"])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_no_code_page_stops_the_report(installation: Installation, encoding: str, form: str) -> None:

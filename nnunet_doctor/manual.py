@@ -39,7 +39,13 @@ def page(parser: argparse.ArgumentParser, language: str) -> str:
         lines += [f".SS {_text(command.prog.removeprefix(name).strip())}", _text(command.description or "")]
         lines += _arguments(command, language)
         lines += _examples(command.epilog or "", language)
-    lines += [_section("options", language), *_arguments(parser, language), ".TP", ".B \\-\\-version", _text(say(language, "manual_version"))]
+    lines += [
+        _section("options", language),
+        *_arguments(parser, language),
+        ".TP",
+        ".B \\-\\-version",
+        _text(say(language, "manual_version")),
+    ]
     lines += [".TP", ".B \\-h, \\-\\-help", _text(say(language, "manual_help"))]
     lines += [_section("exit", language), _text(parser.epilog or "")]
     return "\n".join(lines) + "\n"

@@ -13,12 +13,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 KEEP_BYTES = 8192
 """How much of the end of a child's output is kept; the rest is read and dropped, however much it is."""
+
+SECONDS_TO_TIDY = 2.0
+"""How long an interrupted doctor waits for what its children leave to be removed."""
+
+_is_ending = threading.Event()
 
 _WINDOWS_STATUS = {
     0xC0000005: "access violation",
@@ -66,8 +72,9 @@ def run(
     """Run a command to its end, or kill it and its children at the deadline.
 
     Raises:
-        OSError: The command cannot be started.
+        OSError: The command cannot be started, or the doctor itself is ending.
     """
+    _refuse_to_begin_at_the_end()
     child = subprocess.Popen(
         list(command),
         stdin=subprocess.DEVNULL,
@@ -77,7 +84,7 @@ def run(
         **own_group(),
     )
     # probes run in threads, which an interrupted doctor does not wait for
-    at_exit = functools.partial(end_group, child)
+    at_exit = functools.partial(_end_at_exit, child)
     atexit.register(at_exit)
     tail = bytearray()
 
@@ -98,6 +105,41 @@ def run(
         atexit.unregister(at_exit)
     reader.join(1.0)
     return Ended(code, bytes(tail).decode("utf-8", "replace"))
+
+
+def _end_at_exit(child: subprocess.Popen[bytes]) -> None:
+    _is_ending.set()
+    end_group(child)
+
+
+def _refuse_to_begin_at_the_end() -> None:
+    """See that a thread whose child has been ended at exit starts no other, which nobody would end."""
+    if _is_ending.is_set():
+        raise InterruptedError("the doctor is ending")
+
+
+@contextlib.contextmanager
+def scratch(place: Path | None = None) -> Iterator[Path]:
+    """Give a folder for what a child leaves, and remove it; a doctor that is interrupted meanwhile waits for that.
+
+    Args:
+        place: The folder to make it in; that for temporary files if None.
+
+    Raises:
+        OSError: Nothing can be made there, or the doctor itself is ending.
+    """
+    import tempfile
+
+    _refuse_to_begin_at_the_end()
+    is_tidy = threading.Event()
+    # called after what ends the child, because that is registered later
+    atexit.register(is_tidy.wait, SECONDS_TO_TIDY)
+    try:
+        with tempfile.TemporaryDirectory(prefix="nnunet-doctor-", dir=place, ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+    finally:
+        is_tidy.set()
+        atexit.unregister(is_tidy.wait)
 
 
 def drain(child: subprocess.Popen[bytes], take: Callable[[bytes], None]) -> threading.Thread:

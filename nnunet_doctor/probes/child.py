@@ -146,15 +146,13 @@ def start(context: Context) -> Callable[[], Report]:
 
 
 def _examine(context: Context) -> Report:
-    import tempfile
-
     from nnunet_doctor import processes
 
     wanted = [] if context.quick else ["torch"]
     if context.request.trainer != "nnUNetTrainer":
         wanted += [f"trainer={context.request.trainer}", *([] if context.quick else ["torchvision"])]
-    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-") as folder:
-        report = Path(folder, "report.jsonl")
+    with processes.scratch() as folder:
+        report = folder / "report.jsonl"
         command = [str(context.python), str(SCRIPT), str(report), *wanted]
         try:
             ended = processes.run(command, context.timeout, context.environ)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +55,11 @@ def measure(
     """
     script = str(Path(__file__).with_name("pace_child.py"))
     words = [dataset, str(request.configuration), str(request.fold), request.trainer, request.plans, device]
-    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True) as folder:
+    with processes.scratch() as folder:
         ended = processes.run(
             [str(python), script, *words, str(seconds)],
             DEADLINE,
-            {**environ, "nnUNet_results": folder},
+            {**environ, "nnUNet_results": str(folder)},
             keep=1 << 18,
         )
     seen = [_read(line) for line in ended.output.splitlines() if line.startswith(MARK)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -107,8 +106,8 @@ def _answer(pack: Pack, context: Context) -> dict[str, Any]:
         "quick": context.quick,
         "deep": context.deep,
     }
-    with tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True) as folder:
-        order, answer = Path(folder, "order.json"), Path(folder, "answer.json")
+    with processes.scratch() as folder:
+        order, answer = folder / "order.json", folder / "answer.json"
         order.write_text(json.dumps({"path": sys.path, "probe": pack.probe, "request": asked}), encoding="utf-8")
         child = Path(__file__).with_name("pack_child.py")
         command = [sys.executable, "-I", "-X", "utf8", str(child), str(order), str(answer)]

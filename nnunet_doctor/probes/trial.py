@@ -12,7 +12,6 @@ import re
 import shutil
 import tempfile
 import time
-import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
@@ -183,18 +182,16 @@ def _run(
     """Run a child to its end, and return how the stages ended that began."""
     timed = [(name, round(SHARES[name] * context.timeout, 2)) for name in stages]
     with contextlib.ExitStack() as stack:
-        temporary = tempfile.TemporaryDirectory(prefix="nnunet-doctor-", ignore_cleanup_errors=True)
-        folder = stack.enter_context(temporary)
-        # called at the exit of an interrupted doctor too, which does not wait for this thread
-        stack.callback(weakref.finalize(temporary, _remove_sockets, Path(folder)))
+        folder = stack.enter_context(processes.scratch())
+        stack.callback(_remove_sockets, folder)
         environ = dict(context.environ)
         if any(name == "compile" for name, _ in timed):
             try:
                 environ |= _empty_caches(stack, facts, context)
             except OSError as error:
                 return {"compile": Outcome(error=f"{type(error).__name__}: {error}")}
-        report = Path(folder, "report.jsonl")
-        words = json.dumps({**plan, "stages": timed, "temporary": folder})
+        report = folder / "report.jsonl"
+        words = json.dumps({**plan, "stages": timed, "temporary": str(folder)})
         try:
             ended = processes.run([str(context.python), str(SCRIPT), str(report), words], seconds, environ)
         except OSError:
@@ -220,9 +217,7 @@ def _empty_caches(stack: contextlib.ExitStack, facts: Facts, context: Context) -
     real = facts["triton.cache"] if isinstance(facts["triton.cache"], str) else tempfile.gettempdir()
     for variable in CACHES:
         place = nearest_folder(Path(context.environ.get(variable) or real))
-        environ[variable] = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="nnunet-doctor-", dir=place, ignore_cleanup_errors=True)
-        )
+        environ[variable] = str(stack.enter_context(processes.scratch(place)))
     return environ
 
 

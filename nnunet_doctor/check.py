@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import tomli
 
 from nnunet_doctor.errors import UserError, nearest
+from nnunet_doctor.expressions import may_never_end
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
 from nnunet_doctor.waivers import Waiver
@@ -507,6 +508,13 @@ class _Reader:
                     re.compile(pattern)
                 except re.error as error:
                     raise self.fail(f"{pattern!r} is not a regular expression: {error}", "log", key) from None
+                if may_never_end(pattern):
+                    raise self.fail(
+                        f"{pattern!r} repeats a repetition, and may take forever on a line that it does not match; "
+                        "one of the two is enough",
+                        "log",
+                        key,
+                    )
 
     def known_keys(self, table: Mapping[str, Any], kind: str, where: str = "", nth: int = 0) -> None:
         for key in table:

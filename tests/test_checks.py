@@ -197,6 +197,7 @@ REFUSED = {
         "lists subjects",
     ),
     "broken pattern": ("[[fix]]", '[log]\ncause = ["("]\n[[fix]]', 11, "is not a regular expression"),
+    "endless pattern": ("[[fix]]", "[log]\ncause = ['([a-z]+ ?)+: lost']\n[[fix]]", 11, "repeats a repetition"),
 }
 
 

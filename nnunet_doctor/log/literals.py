@@ -6,12 +6,12 @@ for once in each kind, so that almost all lines of a log are never matched at al
 
 from __future__ import annotations
 
-import importlib
-import sys
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
+
+from nnunet_doctor.expressions import parser
 
 DIGITS = b"0123456789"
 
@@ -24,11 +24,11 @@ def needs_of(pattern: str) -> Needs:
 
     Empty for an expression of which nothing is known, which has to be tried on every line.
     """
-    parser: Any = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
-    parsed = parser.parse(pattern)
-    if parsed.state.flags & parser.SRE_FLAG_IGNORECASE:
+    sre = parser()
+    parsed = sre.parse(pattern)
+    if parsed.state.flags & sre.SRE_FLAG_IGNORECASE:
         return ()
-    groups = {group for group in _needs(parsed, parser) if all(group)}
+    groups = {group for group in _needs(parsed, sre) if all(group)}
     return tuple(sorted(groups, key=_rarity, reverse=True))
 
 
@@ -44,7 +44,7 @@ def _weight(literal: bytes) -> float:
     return sum(0.3 if byte in _COMMON[:12] else 0.6 if byte in _COMMON else 1.0 for byte in literal[:24])
 
 
-def _needs(parts: Iterable[tuple[Any, Any]], parser: Any) -> list[frozenset[bytes]]:
+def _needs(parts: Iterable[tuple[Any, Any]], sre: Any) -> list[frozenset[bytes]]:
     found: list[frozenset[bytes]] = []
     run = ""
 
@@ -56,30 +56,30 @@ def _needs(parts: Iterable[tuple[Any, Any]], parser: Any) -> list[frozenset[byte
         run = ""
 
     for op, value in parts:
-        if op is parser.LITERAL:
+        if op is sre.LITERAL:
             run += chr(value)
-        elif op is parser.AT:  # takes no characters
+        elif op is sre.AT:  # takes no characters
             continue
         else:
             flush()
-            found += _needs_of_part(op, value, parser)
+            found += _needs_of_part(op, value, sre)
     flush()
     return found
 
 
-def _needs_of_part(op: Any, value: Any, parser: Any) -> list[frozenset[bytes]]:
-    if op is parser.SUBPATTERN:
-        return [] if value[1] & parser.SRE_FLAG_IGNORECASE else _needs(value[-1], parser)
+def _needs_of_part(op: Any, value: Any, sre: Any) -> list[frozenset[bytes]]:
+    if op is sre.SUBPATTERN:
+        return [] if value[1] & sre.SRE_FLAG_IGNORECASE else _needs(value[-1], sre)
     if str(op) == "ATOMIC_GROUP":
-        return _needs(value, parser)
-    if op is parser.BRANCH:
-        branches = [_needs(branch, parser) for branch in value[1]]
+        return _needs(value, sre)
+    if op is sre.BRANCH:
+        branches = [_needs(branch, sre) for branch in value[1]]
         if all(branches):
             return [frozenset().union(*(max(needs, key=_rarity) for needs in branches))]
         return []
-    if op in (parser.MAX_REPEAT, parser.MIN_REPEAT) or str(op) == "POSSESSIVE_REPEAT":
+    if op in (sre.MAX_REPEAT, sre.MIN_REPEAT) or str(op) == "POSSESSIVE_REPEAT":
         least, _most, inner = value
-        return _needs(inner, parser) if least else []
+        return _needs(inner, sre) if least else []
     return []
 
 

@@ -18,6 +18,9 @@ _NAMES = {_DESTINATIONS.get(name, name.replace("-", "_")): name for name in OPTI
 _WORDS = ("select", "ignore")
 """Options that hold ids and areas."""
 
+_PACKS = "probes"
+"""The option that holds names of packs."""
+
 _OF_CHECK = ("format",)
 """Options that mean another thing in other commands."""
 
@@ -85,7 +88,7 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             if rank > 1 and name in refused:
                 raise UserError(refused[name])
             known = layers[rank - 1][name] if rank <= len(layers) else None
-            words |= {name: known} if known is not None and name in _WORDS else {}
+            words |= {name: known} if known is not None and name in (*_WORDS, _PACKS) else {}
             found = default if known is None else _converted(parser, destination, known, default)
             setattr(options, destination, found)
     _prefer_nearer(options, ranks)
@@ -132,22 +135,29 @@ def _refuse_unknown_suffix(path: Path, place: str) -> None:
 
 
 def _refuse_unknown_words(entries: Mapping[str, Entry], folders: Sequence[str]) -> None:
-    """Refuse ids and areas that there are not where they are written; an option is refused where it is used.
+    """Refuse ids, areas and packs that there are not where they are written; an option is refused where it is used.
 
     Args:
         entries: What says which checks to ask, by option, where that is no option of the command line.
         folders: Folders of more checks.
 
     Raises:
-        UserError: There is no such check and no such area.
+        UserError: There is no such check and no such area, or no such pack.
     """
-    if not entries:
+    if _PACKS in entries:
+        from nnunet_doctor.probes.packs import named
+
+        try:
+            named(entries[_PACKS].value)
+        except UserError as error:
+            raise UserError(f"{entries[_PACKS].place}: {error}") from None
+    if not set(entries) & set(_WORDS):
         return
     from nnunet_doctor import catalogue
     from nnunet_doctor.check import AREAS
 
     known = {*AREAS, *(item.id for item in catalogue.listed([Path(name) for name in folders if Path(name).is_dir()]))}
-    for entry in entries.values():
+    for entry in (entries[name] for name in _WORDS if name in entries):
         for word in filter(None, (word.strip() for text in entry.value for word in text.split(","))):
             if word not in known and not catalogue.may_lack(known):
                 raise UserError(
@@ -170,7 +180,7 @@ def rows(parsers: Sequence[argparse.ArgumentParser], config: Config, environ: Ma
     layers = [from_environ(environ), dict(config.options)]
     counting = {name: entry for layer in reversed(layers) for name, entry in layer.items()}
     folders = counting["checks"].value if "checks" in counting else ()
-    _refuse_unknown_words({name: entry for name, entry in counting.items() if name in _WORDS}, folders)
+    _refuse_unknown_words(counting, folders)
     found = []
     for name in OPTIONS:
         destination = _DESTINATIONS.get(name, name.replace("-", "_"))

@@ -231,6 +231,7 @@ REFUSED = {
         '\n\nignore = ["paths", "nann"]',
         ":3: there is no check and no area 'nann'; did you mean 'nan'?",
     ),
+    "a pack that is not installed": ('\nprobes = ["hospital"]', ":2: --probes hospital: "),
     "a choice that there is not": ('fail-on = "warn"', ":1: there is no fail-on 'warn'; did you mean 'warning'?"),
 }
 

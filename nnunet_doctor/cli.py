@@ -39,10 +39,7 @@ INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    if sys.stdout is None:  # closed by the shell (>&-)
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - it is open to the end
-    for stream in (sys.stdout, sys.stderr):
-        make_safe(stream)
+    _make_streams_safe()
     # what this loads stays to its end; to search it for garbage, then and on the way, takes a tenth of its time
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
@@ -70,18 +67,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_output()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        sentence = _in_words(error)
+        if sentence is None:
             raise
-        _forget_output()
-        _tell(f"the output cannot be written: {error.strerror}", _spoken(words))
+        _tell(sentence, _spoken(words))
         return WRONG_USE
     return code
+
+
+def _make_streams_safe() -> None:
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell (>&-)
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - it is open to the end
+        make_safe(getattr(sys, name))
+
+
+def _in_words(error: OSError) -> str | None:
+    """Say what is wrong with where the doctor was started, or with where it prints; None for any other error."""
+    if error.errno in (errno.ENOSPC, errno.EIO, errno.EDQUOT):
+        _forget_output()
+        return f"the output cannot be written: {error.strerror}"
+    if error.errno == errno.ENOENT and not _has_working_folder():
+        return "the working folder has been deleted; go to one that is there"
+    return None
 
 
 def _tell(sentence: str, language: str) -> None:
     """Tell what goes wrong, or aside, on standard error."""
     said = translated(language, sentence)
-    print(said if said.startswith("nnunet-doctor") else f"nnunet-doctor: {said}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the exit code tells it too
+        print(said if said.startswith("nnunet-doctor") else f"nnunet-doctor: {said}", file=sys.stderr)
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _spoken(words: Sequence[str]) -> str:
@@ -253,7 +276,7 @@ def _check(options: argparse.Namespace) -> int:
     diagnosis, known = baseline(result.diagnosis, result.facts)
     report = record.build(result.facts, diagnosis, result.plan, ignored, language, options.fail_on, known)
     shell = record.shell_of(facts)
-    told = _teller(report, facts, language, options.fail_on, surveys)
+    told = _teller(report, facts, language, options.fail_on, surveys, is_patient=options.deep)
     unwritten = _write_reports(options.report, told)
     try:
         if options.format == "json":
@@ -342,17 +365,32 @@ def _shows_cases(options: argparse.Namespace) -> bool:
 
 
 def _teller(
-    report: Report, facts: Facts, language: str, fail_on: str, surveys: Sequence[Survey]
+    report: Report,
+    facts: Facts,
+    language: str,
+    fail_on: str,
+    surveys: Sequence[Survey] = (),
+    *,
+    is_patient: bool = False,
 ) -> Callable[[str], str]:
     """Return a call that tells a report in a form, which is named or told by the suffix of a file."""
     gathered: list[Cases] = []
 
     def cases(folder: str) -> Cases:
-        from nnunet_doctor.probes.raw.cases import gather
-        from nnunet_doctor.report.forms.html import named_files
+        from nnunet_doctor.probes.raw.cases import HURRIED_SECONDS, PATIENT_SECONDS, gather
+        from nnunet_doctor.probes.resources import granted_cpus
+        from nnunet_doctor.report.forms.html import findings_of_files, named_files
 
         if not gathered:
-            gathered.append(gather(folder, surveys[0], named_files(report)))
+            cases = gather(
+                folder,
+                surveys[0],
+                named_files(report),
+                assured=len(findings_of_files(report)),
+                seconds=PATIENT_SECONDS if is_patient else HURRIED_SECONDS,
+                threads=granted_cpus(os.environ)[0],
+            )
+            gathered.append(cases)
         return gathered[0]
 
     def told(form: str) -> str:
@@ -599,7 +637,7 @@ def _bundle(options: argparse.Namespace) -> int:
     shared = redact(facts, redactor)
     found = examination.conclude(shared, checks)
     report = record.build(found.facts, found.diagnosis, found.plan, (), language, "error")
-    told = _teller(report, shared, language, "error", ())
+    told = _teller(report, shared, language, "error")
     reports = [bundle.Item(f"report.{form}", told(f".{form}")) for form in ("json", "md")]
     items = bundle.collect(facts, shared, reports, log, redactor)
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")

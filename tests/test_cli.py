@@ -478,16 +478,61 @@ def test_facts_as_powershell_writes_them(installation: Installation, encoding: s
             2,
             "nnunet-doctor: the output cannot be written: No space left on device",
         ),
+        ("{doctor} check 999 --quick 2>&-", 2, ""),
+        ("{doctor} check 999 --quick 2> /dev/full", 2, ""),
+        ("{doctor} facts --quick 2>&- | grep -q schema_version", 0, ""),
+        (
+            "mkdir gone; cd gone; rmdir ../gone; {doctor} bundle --quick",
+            2,
+            "nnunet-doctor: the working folder has been deleted; go to one that is there",
+        ),
     ],
 )
 def test_output_that_nobody_takes(installation: Installation, line: str, code: int, error: str) -> None:
     """A closed pipe or stream ends nothing and hides no verdict; a full disk is told."""
     command = line.format(doctor=f'"{sys.executable}" -m nnunet_doctor', recorded=f'"{RECORDED}"')
     done = subprocess.run(
-        ["bash", "-c", command], env=installation.environ, capture_output=True, encoding="utf-8", check=False
+        ["bash", "-c", command],
+        env=installation.environ,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        cwd=installation.base,
     )
 
     assert (done.returncode, done.stderr.strip()) == (code, error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
+def test_a_name_cannot_command_the_terminal(installation: Installation) -> None:
+    """Control characters of a file name are written out, and a line break in it makes no second line."""
+    images = installation.path("raw", "Dataset010_Colon", "imagesTr")
+    images.mkdir()
+    for name in ("a\x1b[2Jb", "c\nFAIL d"):
+        (images / f"{name}_0000.nii.gz").write_bytes(b"")
+    done = installation.doctor("check", "10", "--select", "dataset")
+
+    assert "imagesTr/a\\x1b[2Jb_0000.nii.gz" in done.stdout
+    assert "imagesTr/c\\nFAIL d_0000.nii.gz" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_styled"),
+    [
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": ""}, False),
+        ({"FORCE_COLOR": "0"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1", "NO_COLOR": ""}, True),
+    ],
+)
+def test_styles_are_asked_for_and_refused(installation: Installation, environ: dict[str, str], is_styled: bool) -> None:
+    """NO_COLOR wins and leaves no bold letters either; an empty variable counts as unset; a file is always plain."""
+    done = installation.process("check", "--facts", str(RECORDED), "--report", "report.txt", **environ)
+
+    assert ("\x1b[" in done.stdout) == is_styled
+    assert "\x1b" not in installation.path("report.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("what", [[], ["--facts"], ["--tables"]])

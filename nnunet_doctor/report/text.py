@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import IO, TYPE_CHECKING
 
+from nnunet_doctor.report.letters import visible, visible_name
 from nnunet_doctor.report.record import DatasetRecord, FindingRecord, FixRecord, Report
 from nnunet_doctor.shell import set_variable
 from nnunet_doctor.words import JOINTS, bracketed, say, translated
@@ -29,8 +30,11 @@ PIPED_WIDTH = 100
 """Width where there is no terminal; commands are never broken anyway."""
 
 
-def console_for(stream: IO[str], width: int | None = None, *, record: bool = False) -> Console:
-    """Return a console that follows NO_COLOR, FORCE_COLOR and what the stream is."""
+def console_for(stream: IO[str], width: int | None = None, *, plain: bool = False) -> Console:
+    """Return a console that follows NO_COLOR, FORCE_COLOR and what the stream is; a plain one is without both.
+
+    NO_COLOR leaves no bold and no dim letters either, which rich would keep; an empty variable counts as unset.
+    """
     from rich.console import Console
 
     class Frank(Console):
@@ -38,16 +42,17 @@ def console_for(stream: IO[str], width: int | None = None, *, record: bool = Fal
             """Leave the exit code to the command; rich would end the program with 1."""
             raise BrokenPipeError
 
-    terminal = stream.isatty()
+    terminal, forced = stream.isatty(), os.environ.get("FORCE_COLOR", "")
+    plain = plain or forced == "0" or bool(os.environ.get("NO_COLOR"))
     return Frank(
         file=stream,
         width=width or (None if terminal else PIPED_WIDTH),
         highlight=False,
         markup=False,
         emoji=False,
-        record=record,
         legacy_windows=None if terminal else False,
-        force_terminal=True if os.environ.get("FORCE_COLOR") else None,
+        force_terminal=terminal or forced not in ("", "0"),
+        color_system=None if plain else "auto",
     )
 
 
@@ -109,7 +114,7 @@ def _print_finding(
     _marked(console, mark, style, finding.title, tail=f"  [{finding.id}]")
     print_block(console, finding.why)
     for detail in finding.details[:MOST_DETAILS]:
-        print_block(console, f"{detail.subject}  {detail.message}".rstrip(), indent=INDENT + 2)
+        print_block(console, visible_name(f"{detail.subject}  {detail.message}".rstrip()), indent=INDENT + 2)
     if len(finding.details) > MOST_DETAILS:
         print_block(console, say(language, "also", count=len(finding.details) - MOST_DETAILS), indent=INDENT + 2)
     if finding.severity != "info" and not finding.details:
@@ -144,7 +149,7 @@ def print_command(console: Console, line: str, indent: int = INDENT) -> None:
     """Print a command on one line, however long, so that it can be copied."""
     from rich.text import Text
 
-    console.print(Text(" " * indent + line, style="green"), soft_wrap=True)
+    console.print(Text(" " * indent + visible(line), style="green"), soft_wrap=True)
 
 
 def _print_undecided(report: Report, console: Console, language: str) -> None:
@@ -296,7 +301,10 @@ def _labelled(console: Console, label: str, text: str) -> None:
 def print_hanging(console: Console, head: Text, text: Text, indent: int) -> None:
     """Print a text wrapped below its first line, with a head in the margin and no blanks at the ends of lines."""
     from rich.cells import cell_len
+    from rich.text import Text
 
+    seen = visible(text.plain)
+    text = text if seen == text.plain else Text(seen, style=text.style)
     for number, line in enumerate(text.divide(breaks(text.plain, max(20, console.width - indent)))):
         line.rstrip()
         margin = head.copy() if number == 0 else head[:0]

@@ -42,7 +42,7 @@ def render(name: str, report: Report, manner: Manner) -> str:
         from nnunet_doctor.report.text import console_for, print_report
 
         stream = io.StringIO()
-        print_report(report, console_for(stream), manner.language, manner.shell)
+        print_report(report, console_for(stream, plain=True), manner.language, manner.shell)
         return stream.getvalue()
     if name == "json":
         from nnunet_doctor.report.record import to_json

@@ -18,9 +18,9 @@ from nnunet_doctor.report.forms.manner import (
     text_of,
     told,
     verdict_of,
-    visible,
     waived_because,
 )
+from nnunet_doctor.report.letters import visible
 from nnunet_doctor.report.places import Place, located
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import JOINTS, say

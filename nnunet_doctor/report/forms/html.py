@@ -104,9 +104,13 @@ def render(report: Report, manner: Manner) -> str:
 
 def named_files(report: Report) -> list[str]:
     """Return the files of the dataset that findings name: one of each finding, the worst first, then the next."""
-    lists = [finding.subjects for finding in report.findings if finding.area == "dataset"]
-    turns = itertools.zip_longest(*lists)
+    turns = itertools.zip_longest(*(finding.subjects for finding in findings_of_files(report)))
     return list(dict.fromkeys(subject for turn in turns for subject in turn if subject is not None))
+
+
+def findings_of_files(report: Report) -> list[FindingRecord]:
+    """Return the findings that name files of the dataset."""
+    return [finding for finding in report.findings if finding.area == "dataset" and finding.subjects]
 
 
 def _own(name: str) -> str:
@@ -143,6 +147,7 @@ def _sections(report: Report, manner: Manner) -> list[tuple[str, str, Markup]]:
     """Return id, title and content of each part that there is something in."""
     cases = manner.cases
     named = _named(report, cases) if cases is not None else {}
+    depth = report.dataset.depth if report.dataset is not None else None
     parts = [
         ("findings", "html_findings", _findings(report, manner)),
         ("plan", "html_plan", _plan(report, manner)),
@@ -152,7 +157,7 @@ def _sections(report: Report, manner: Manner) -> list[tuple[str, str, Markup]]:
     if cases is not None and cases.cases:
         parts += [
             ("pictures", "html_pictures", _pictures(cases, named, manner.language)),
-            ("spread", "html_spread", _spread(cases, named, manner.language)),
+            ("spread", "html_spread", _spread(cases, named, depth, manner.language)),
             ("labels", "html_labels", _labels(cases, manner.language)),
             ("cases", "html_cases", _cases(cases, named, manner.language)),
         ]
@@ -340,9 +345,11 @@ def _pictures(cases: Cases, named: Named, language: str) -> list[Markup]:
     if not cases.pictures:
         return []
     figures = [_figure(id, picture, cases, named.get(id, ()), language) for id, picture in cases.pictures.items()]
-    left = len(named) - len(figures)
     parts = [el("p", say(language, "html_pictures_what")), el("div", *figures, class_="pictures")]
-    return [*parts, el("p", say(language, "also", count=left))] if left > 0 else parts
+    if cases.undrawn:
+        key = "html_undrawn_hurried" if cases.hurried else "html_undrawn"
+        parts.append(el("p", say(language, key, count=cases.undrawn, total=cases.undrawn + len(figures))))
+    return parts
 
 
 def _figure(id: str, picture: Picture, cases: Cases, findings: Sequence[FindingRecord], language: str) -> Markup:
@@ -394,7 +401,7 @@ def _class_name(value: float, cases: Cases) -> str:
     return f"{number(value)} {name}" if name else number(value)
 
 
-def _spread(cases: Cases, named: Named, language: str) -> list[Markup]:
+def _spread(cases: Cases, named: Named, depth: str | None, language: str) -> list[Markup]:
     """Return plots of what is known of the cases."""
     levels = []
     for channel in sorted({channel for case in cases.cases for channel in case.ranges}):
@@ -402,16 +409,18 @@ def _spread(cases: Cases, named: Named, language: str) -> list[Markup]:
             known = [(case.id, case.ranges[channel][end]) for case in cases.cases if channel in case.ranges]
             name = f"{cases.channels.get(channel, channel)} {say(language, key)}"
             levels.append(Row(name, _values(known, named, "intensity")))
+    decoded, total = sum(bool(case.ranges) for case in cases.cases), len(cases.cases)
+    key = "html_undecoded" if depth == "deep" else "html_decoded"
+    note = [el("p", say(language, key, count=decoded, total=total), class_="quiet")] if decoded < total else []
     parts = [
         *_plotted("sizes", "html_sizes", _axes(cases, named, "shape"), language, logarithmic=True),
         *_plotted("spacings", "html_spacings", _axes(cases, named, "spacing"), language, logarithmic=True),
-        *_plotted("intensities", "html_intensities", levels, language),
+        *_plotted("intensities", "html_intensities", levels, language, note),
         *_plotted("classes", "html_classes", _shares(cases, named), language, logarithmic=True),
     ]
-    decoded, total = sum(bool(case.ranges) for case in cases.cases), len(cases.cases)
-    if parts and decoded < total:
-        parts.append(el("p", say(language, "html_decoded", count=decoded, total=total), class_="quiet"))
-    return [el("p", say(language, "html_spread_what")), *parts] if parts else []
+    if not parts:
+        return []
+    return [el("p", say(language, "html_spread_what")), *parts, *([] if any(row.values for row in levels) else note)]
 
 
 def _axes(cases: Cases, named: Named, what: Literal["shape", "spacing"]) -> list[Row]:
@@ -447,7 +456,10 @@ def _shares(cases: Cases, named: Named) -> list[Row]:
     return [Row(_class_name(value, cases), found) for value, found in values.items()][:MOST_CLASSES]
 
 
-def _plotted(id: str, key: str, rows: Sequence[Row], language: str, *, logarithmic: bool = False) -> list[Markup]:
+def _plotted(
+    id: str, key: str, rows: Sequence[Row], language: str, note: Sequence[Markup] = (), *, logarithmic: bool = False
+) -> list[Markup]:
+    """Return a plot with its heading, a note on it and its figures; nothing without values."""
     rows = [row for row in rows if row.values]
     if not rows:
         return []
@@ -456,6 +468,7 @@ def _plotted(id: str, key: str, rows: Sequence[Row], language: str, *, logarithm
     body = [_extremes(row) for row in rows]
     return [
         el("h3", title),
+        *note,
         el("div", plot(rows, title, f"plot-{id}", logarithmic=logarithmic), class_="plots"),
         _table(title, head, body, hidden_caption=True),
     ]

@@ -9,9 +9,9 @@ from nnunet_doctor.report.forms.manner import (
     evidence_of,
     one_line,
     text_of,
-    visible,
     waived_because,
 )
+from nnunet_doctor.report.letters import visible
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.report.text import value_of
 from nnunet_doctor.words import bracketed, say, translated

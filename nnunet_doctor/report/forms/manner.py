@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from nnunet_doctor.report.letters import visible
 from nnunet_doctor.report.places import Places
 from nnunet_doctor.report.record import EvidenceRecord, FindingRecord, FixRecord, Report
 from nnunet_doctor.shell import set_variable
@@ -35,23 +36,9 @@ class Manner(NamedTuple):
     cases: Cases | None = None
 
 
-def visible(text: str) -> str:
-    r"""Write out what cannot be seen, turns the line round, or is in no encoding: ``\x1b``, ``\u202e``, ``\udcff``."""
-    return _UNSEEN.sub(lambda found: _escape(ord(found[0])), text)
-
-
 def one_line(text: str) -> str:
     """Return a visible text without line breaks and tabs."""
     return visible(re.sub(r"[\t\n\r\x0b\x0c\u2028\u2029]+", " ", text))
-
-
-def _escape(code: int) -> str:
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
 
 
 def cut(text: str, most: int) -> str:

@@ -18,9 +18,9 @@ from nnunet_doctor.report.forms.manner import (
     settings_of,
     text_of,
     verdict_of,
-    visible,
     waived_because,
 )
+from nnunet_doctor.report.letters import visible
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.report.text import about, value_of
 from nnunet_doctor.words import JOINTS, say

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
-from nnunet_doctor.report.forms.manner import visible
+from nnunet_doctor.report.letters import visible
 
 
 class Markup(str):

@@ -10,7 +10,8 @@ import hashlib
 import json
 from typing import Any
 
-from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, told, visible, waived_because
+from nnunet_doctor.report.forms.manner import Manner, commands_of, cut, text_of, told, waived_because
+from nnunet_doctor.report.letters import visible
 from nnunet_doctor.report.places import Place, as_uri, located
 from nnunet_doctor.report.record import FindingRecord, Report
 from nnunet_doctor.words import say

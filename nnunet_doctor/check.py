@@ -16,7 +16,7 @@ import tomli
 from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.expressions import may_never_end
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
-from nnunet_doctor.settings import VARIABLES, parse_options, setting_of
+from nnunet_doctor.settings import VARIABLES, parse_options, raises, setting_of
 from nnunet_doctor.waivers import Waiver
 from nnunet_doctor.when import When, WhenError
 
@@ -48,6 +48,9 @@ INSTALLING = (
 
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PLACEHOLDER = re.compile(r"\{([a-z0-9_]+\.[a-z0-9_]+|python)\}")
+_DOUBLED = re.compile(r"\{\{([^{}]*)\}\}")
+_BRACES = re.compile(rf"{_DOUBLED.pattern}|(?<!\$)\{{([^{{}}]*)\}}?")
+"""Braces that stand for themselves, or those that may be a placeholder; a shell's ``${NAME}`` is none."""
 
 _KEYS: dict[str, tuple[str, ...]] = {
     "a check": (
@@ -248,6 +251,19 @@ class Check(NamedTuple):
         return frozenset(names.union(*map(placeholders, words)))
 
 
+def lowering(fix: Fix, facts: Facts) -> Fix | None:
+    """Return a fix without the amounts that would not be lowered by it; None when it has been for these only."""
+    if not fix.is_launch_setting:
+        return fix
+    env = {name: value for name, value in fix.env.items() if not raises(name, fill(value, facts), facts)}
+    options = parse_options(fix.args)
+    kept = {name: value for name, value in options.items() if not raises(name, fill(value, facts), facts)}
+    if len(env) == len(fix.env) and len(kept) == len(options):
+        return fix
+    args = tuple(word for name, value in kept.items() for word in (name, value) if word)
+    return fix._replace(env=MappingProxyType(env), args=args) if env or args or fix.command else None
+
+
 def fill(template: str, facts: Facts, said: Callable[[str], str] = str) -> str:
     """Put facts into the ``{area.noun}`` of a text; ``{python}`` is the examined interpreter.
 
@@ -285,6 +301,11 @@ def placeholders(template: str) -> tuple[str, ...]:
     if "{" not in template:
         return ()
     return tuple("python.executable" if name == "python" else name for name in _PLACEHOLDER.findall(template))
+
+
+def line_of(text: str, *path: str) -> int | None:
+    """Return the line (from 1) of a key of a check file; None where it is not found."""
+    return _Reader("", text).line_of(*path)
 
 
 def read_check(
@@ -420,10 +441,12 @@ class _Reader:
             part = self.table(texts, language)
             where = f"text.{language}"
             self.known_keys(part, "[text.*]", where)
-            title, why = (self.text(part, key, where, required=True) for key in ("title", "why"))
-            found[language] = Text(title, why, self.text(part, "false_alarms", where))
-            for key, words in found[language]._asdict().items():
-                self.mentions_facts(words, where, key)
+            found[language] = Text(
+                *(
+                    self.template(self.text(part, key, where, required=key != "false_alarms"), where, key)
+                    for key in Text._fields
+                )
+            )
         lacking = [language for language in LANGUAGES if not found[language].false_alarms]
         if len(lacking) == 1:
             where = f"text.{lacking[0]}"
@@ -434,7 +457,10 @@ class _Reader:
 
     def fix(self, fix: dict[str, Any], nth: int) -> Fix:
         self.known_keys(fix, "[[fix]]", "fix", nth)
-        words = {language: self.text(fix, language, "fix", nth=nth, required=True) for language in LANGUAGES}
+        words = {
+            language: self.template(self.text(fix, language, "fix", nth=nth, required=True), "fix", language, nth)
+            for language in LANGUAGES
+        }
         launch = self.table(fix, "launch")
         self.known_keys(launch, "[[fix]] launch", "fix", nth)
         env = self.table(launch, "env")
@@ -445,14 +471,16 @@ class _Reader:
                 )
             if not isinstance(value, str):
                 raise self.fail(f"{name!r} is a text", "fix", name, nth=nth)
+        env = {name: self.template(value, "fix", name, nth) for name, value in env.items()}
         args = self.texts_list(launch, "args", "fix", nth)
         try:
             parse_options(args)
         except ValueError as error:
             raise self.fail(str(error), "fix", "launch", nth=nth) from None
-        command = self.texts_list(fix, "command", "fix", nth)
-        for words_or_argument in (*words.values(), *env.values(), *args, *command):
-            self.mentions_facts(words_or_argument, "fix", "launch", nth)
+        args = tuple(self.template(word, "fix", "launch", nth) for word in args)
+        command = tuple(
+            self.template(word, "fix", "command", nth) for word in self.texts_list(fix, "command", "fix", nth)
+        )
         return Fix(when=self.condition(fix, "when", "fix", nth), text=words, command=command, env=env, args=args)
 
     def example(self, example: dict[str, Any], nth: int) -> Example | LogExample:
@@ -493,12 +521,25 @@ class _Reader:
         except WhenError as error:
             raise self.fail(str(error), *filter(None, (where, key)), nth=nth) from None
 
-    def mentions_facts(self, words: str, where: str, key: str, nth: int = 0) -> None:
-        for name in placeholders(words):
-            if name not in CATALOGUE:
-                raise self.fail(
-                    f"there is no fact {name!r} to put into the text{nearest(name, CATALOGUE)}", where, key, nth=nth
-                )
+    def template(self, words: str, where: str, key: str, nth: int = 0) -> str:
+        """Return words whose placeholders name facts, and whose doubled braces are single, as they are shown."""
+        if "{" not in words:
+            return words
+        for braces in _BRACES.finditer(words):
+            said = braces.group()
+            name = _PLACEHOLDER.fullmatch(said)
+            if name and name[1] != "python" and name[1] not in CATALOGUE:
+                near = nearest(name[1], CATALOGUE)
+                raise self.fail(f"there is no fact {name[1]!r} to put into the text{near}", where, key, nth=nth)
+            # what is doubled stands for itself, and so do the braces of JSON, which hold quotes or nothing
+            doubled, single = braces.groups()
+            literal = single is None or not single.strip() or '"' in single or "'" in single
+            if not name and (not literal or (doubled and _PLACEHOLDER.fullmatch(f"{{{doubled}}}"))):
+                said = said if said.endswith("}") else said.split(maxsplit=1)[0]
+                near = nearest(said, (f"{{{name}}}" for name in ("python", *CATALOGUE)))
+                sentence = f"{said!r} is no placeholder, and braces that stand for themselves are doubled{near}"
+                raise self.fail(sentence, where, key, nth=nth)
+        return _DOUBLED.sub(r"{\1}", words)
 
     def patterns_are_regular(self, check: Check) -> None:
         log = {"cause": check.log_cause, "consequence": check.log_consequence, "within": check.log_within}

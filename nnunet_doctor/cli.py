@@ -184,6 +184,7 @@ def _context(options: argparse.Namespace, request: Request, raw: RawLook | None 
         timeout=options.timeout,
         raw=raw,
         packs=tuple(_words(options.probes)),
+        contents=options.command in ("run", "demo", "facts", "diff"),  # what one compares with another day
     )
 
 
@@ -292,8 +293,10 @@ def _check(options: argparse.Namespace) -> int:
         _forget_output()
     if options.format == "github" and os.environ.get("GITHUB_STEP_SUMMARY"):
         _add_to_summary(Path(os.environ["GITHUB_STEP_SUMMARY"]), told("markdown"), language)
-    for error in unwritten:
-        raise error
+    for error in unwritten[:-1]:
+        _tell(str(error), language)
+    if unwritten:
+        raise unwritten[-1]
     if wait is not None and facts["dataset.survey_interrupted"] is True:
         return INTERRUPTED
     return report.exit_code(options.fail_on)
@@ -352,11 +355,9 @@ def _refuse_unknown_suffixes(paths: Sequence[Path]) -> None:
         from nnunet_doctor.report.forms import FORMS, form_of
 
         for path in paths:
-            if form_of(path.suffix) is None:
+            if form_of(path.name) is None:
                 suffixes = ", ".join(suffix for form in FORMS.values() for suffix in form.suffixes)
                 raise UserError(f"--report {path}: the suffix tells the form of the report, and is one of {suffixes}")
-            if not path.parent.exists():
-                raise UserError(f"{path} cannot be written: {os.strerror(errno.ENOENT)}")
 
 
 def _shows_cases(options: argparse.Namespace) -> bool:
@@ -373,7 +374,7 @@ def _teller(
     *,
     is_patient: bool = False,
 ) -> Callable[[str], str]:
-    """Return a call that tells a report in a form, which is named or told by the suffix of a file."""
+    """Return a call that tells a report in a form, which is named or told by the name of a file."""
     gathered: list[Cases] = []
 
     def cases(folder: str) -> Cases:
@@ -423,15 +424,23 @@ def _write_reports(paths: Sequence[Path], told: Callable[[str], str]) -> list[Us
     unwritten = []
     for path in paths:
         try:
-            _write(path, told(path.suffix))
+            _write(path, told(path.name))
         except UserError as error:
             unwritten.append(error)
     return unwritten
 
 
 def _write(path: Path, content: str) -> None:
+    """Write a file, and make the folders above it.
+
+    Raises:
+        UserError: It cannot be.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path} cannot be written: {path.parent} is not a folder") from None
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror}") from None
 

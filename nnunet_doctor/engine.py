@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nnunet_doctor.check import SEVERITIES, Check, Example, Fix
+from nnunet_doctor.check import SEVERITIES, Check, Example, Fix, lowering
 from nnunet_doctor.facts import Detail, Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.waivers import Waiver, names_of_dataset
@@ -153,9 +153,14 @@ def reasons(facts: Facts, names: Sequence[str]) -> tuple[str, ...]:
 def _finding(check: Check, facts: Facts, verdict: Verdict) -> Finding:
     listed = facts[check.subjects] if check.subjects else ()
     details = tuple(item for item in listed if isinstance(item, Detail)) if isinstance(listed, tuple) else ()
-    fixes = tuple(fix for fix in check.fixes if fix.when is None or fix.when.holds(facts).value)
     names = [name for name in verdict.deciding if name != check.subjects] or list(verdict.deciding)
-    return Finding(check, details, evidence_of(facts, names), fixes)
+    return Finding(check, details, evidence_of(facts, names), fixes_of(check, facts))
+
+
+def fixes_of(check: Check, facts: Facts) -> tuple[Fix, ...]:
+    """Return the ways out that apply, in the order of the check; what asks for fewer is none where there are fewer."""
+    applying = (fix for fix in check.fixes if fix.when is None or fix.when.holds(facts).value)
+    return tuple(fix for fix in (lowering(fix, facts) for fix in applying) if fix is not None)
 
 
 def evidence_of(facts: Facts, names: Sequence[str]) -> tuple[Evidence, ...]:

@@ -129,7 +129,7 @@ def _typed(action: argparse.Action, destination: str, value: Any, place: str) ->
 def _refuse_unknown_suffix(path: Path, place: str) -> None:
     from nnunet_doctor.report.forms import FORMS, form_of
 
-    if form_of(path.suffix) is None:
+    if form_of(path.name) is None:
         suffixes = ", ".join(suffix for form in FORMS.values() for suffix in form.suffixes)
         raise UserError(f"{place}: --report {path}: the suffix tells the form of the report, and is one of {suffixes}")
 

@@ -1,7 +1,8 @@
 """Installed packs: where their checks lie, which facts they add, and what is wrong with them. None of their code runs.
 
 A pack is an installed package with an entry ``NAME = "package:folder"`` (or ``NAME = "package"`` for its folder
-``checks``) in the group ``nnunet_doctor.checks``. A file ``facts.toml`` in that folder declares facts of its own, which
+``checks``) in the group ``nnunet_doctor.checks``. A folder in a folder is named with ``/`` or, as a module is, with a dot;
+the folder that is named holds area folders, or has a folder ``checks`` that does. A file ``facts.toml`` in that folder declares facts of its own, which
 the function ``look`` of the module behind ``NAME`` in the group ``nnunet_doctor.probes`` fills.
 """
 
@@ -17,6 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from nnunet_doctor.check import AREAS as AREAS_OF_CHECKS
 from nnunet_doctor.errors import UserError, nearest
 from nnunet_doctor.facts.record import AREAS, CATALOGUE, TYPE_NAMES, FactInfo
 
@@ -27,8 +29,14 @@ PROBES = "nnunet_doctor.probes"
 """Entry-point group of probes: each entry names a module of a pack of the same name."""
 
 DECLARATIONS = "facts.toml"
+NO_CHECKS = (DECLARATIONS, "pyproject.toml")
+"""Files that may lie beside area folders."""
+
+FOLDER = "checks"
+"""Where a pack has its checks, unless its entry names another folder."""
 
 _HEADERS = (f"[{CHECKS}]".encode(), f"[{PROBES}]".encode())
+_ENTRY = re.compile(r"([\w.]+)\s*(?::\s*(?!/)([\w./-]+))?\s*(?:\[[^\]]*\]\s*)?")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _KEYS = {"type", "doc"}
 
@@ -87,7 +95,7 @@ def know_facts_beside(path: Path) -> None:
         UserError: The declarations are wrong.
     """
     installed()
-    for folder in (path, *path.absolute().parents[:2]):
+    for folder in (path, path / FOLDER, *path.absolute().parents[:2]):
         try:
             CATALOGUE.update(_facts_in(folder / DECLARATIONS))
         except PackError as error:
@@ -162,8 +170,8 @@ def _entries(text: str) -> Iterator[_Entry]:
 def _read(name: str, value: str, probe: str | None) -> Pack:
     import importlib.util
 
-    written = re.fullmatch(r"\s*([\w.]+)\s*(?::\s*([\w.]+)\s*)?", value)
-    if written is None:
+    written = _ENTRY.fullmatch(value)
+    if written is None or ".." in value:
         raise PackError(f"its entry says {value!r}, and package:folder is wanted")
     top, *below = written[1].split(".")
     try:
@@ -171,9 +179,9 @@ def _read(name: str, value: str, probe: str | None) -> Pack:
     except (ImportError, ValueError, AttributeError) as error:
         raise PackError(f"the package {top} cannot be found: {error}") from None
     places = list(spec.submodule_search_locations or ()) if spec else []
-    folders = tuple(folder for place in places if (folder := Path(place, *below, written[2] or "checks")).is_dir())
+    folders = tuple(folder for place in places if (folder := _folder_in(Path(place, *below), written[2])))
     if not folders:
-        raise PackError(f"there is no folder {written[2] or 'checks'} in the package {written[1]}")
+        raise PackError(f"there is no folder {written[2] or FOLDER} in the package {written[1]}")
     facts: dict[str, FactInfo] = {}
     for folder in folders:
         facts |= _facts_in(folder / DECLARATIONS)
@@ -185,13 +193,41 @@ def _read(name: str, value: str, probe: str | None) -> Pack:
     return Pack(name, folders, facts, probe)
 
 
+def _folder_in(package: Path, named: str | None) -> Path | None:
+    """Return the folder of checks of a package; None when there is none.
+
+    Of the folder that the entry names and ``checks`` in it, it is the one with area folders. Where neither has any, it
+    is the one in which the author would look for what is wrong.
+    """
+    if named is None:
+        candidates = [package / FOLDER, package]
+    else:
+        folder = package / named
+        folder = folder if folder.is_dir() else package / named.replace(".", "/")
+        candidates = [folder, folder / FOLDER]
+    found = next(filter(holds_areas, candidates), None)
+    if found is None and candidates[0].is_dir():
+        return candidates[0]
+    return found or next((folder for folder in candidates if _is_meant(folder)), None)
+
+
+def holds_areas(folder: Path) -> bool:
+    """Say whether a folder has area folders with check files."""
+    return any(next((folder / area).glob("*.toml"), None) for area in AREAS_OF_CHECKS)
+
+
+def _is_meant(folder: Path) -> bool:
+    """Say whether a folder looks as if it were to hold checks, if not in areas that there are."""
+    return (folder / DECLARATIONS).is_file() or next(folder.glob("*/*.toml"), None) is not None
+
+
 def refuse_lost_files(folder: Path, *, needs_checks: bool = True) -> None:
     """See that a folder has check files, and none beside the area folders, where nothing would read it.
 
     Raises:
         PackError: It has none, or one that is lost.
     """
-    stray = next((path for path in sorted(folder.glob("*.toml")) if path.name != DECLARATIONS), None)
+    stray = next((path for path in sorted(folder.glob("*.toml")) if path.name not in NO_CHECKS), None)
     if stray is not None:
         raise PackError(f"{stray} lies in no area folder; check files are AREA/ID.toml")
     if needs_checks and next(folder.glob("*/*.toml"), None) is None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnunet_doctor.check import Check, Fix, fill
-from nnunet_doctor.engine import Diagnosis, Finding, diagnose
+from nnunet_doctor.engine import Diagnosis, Finding, diagnose, fixes_of
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.settings import VARIABLES, is_understood, overlay, parse_options, setting_of
+
+
+BUILT_IN = frozenset({"built in"})
+"""Origins whose launch settings need no consent."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,15 @@ class Plan:
         reasons: One for each setting, in the order they were chosen.
         facts: The facts as they are under the settings.
         diagnosis: What all checks say of those facts.
+        trusted: Origins of checks whose launch settings were taken.
+        withheld: Ids of blocking findings that would be gone with the settings of the other origins.
     """
 
     reasons: tuple[Reason, ...]
     facts: Facts
     diagnosis: Diagnosis
+    trusted: frozenset[str] = BUILT_IN
+    withheld: tuple[str, ...] = ()
 
     @property
     def env(self) -> dict[str, str]:
@@ -52,12 +60,12 @@ class Plan:
         return not self.diagnosis.blocking
 
 
-def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = ("built in",)) -> Plan:
+def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = BUILT_IN) -> Plan:
     """Choose settings until nothing changes.
 
     In each round the first applicable fix of the first finding is laid over the facts and everything is asked again. A
-    setting is chosen once at most, so this ends; one that would make a new blocking finding appear is not taken, nor
-    one for a warning that stays all the same.
+    setting is chosen once at most, or again to lower an amount further, so this ends; one that would make a new
+    blocking finding appear is not taken, nor one for a warning that stays all the same.
 
     Args:
         facts: The facts as they are.
@@ -66,11 +74,21 @@ def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = ("bui
     """
     chosen: dict[str, Reason] = {}
     diagnosis, current = diagnose(facts, checks), facts
-    while True:
-        step = _next_step(facts, current, diagnosis, chosen, checks, trusted)
-        if step is None:
-            return Plan(tuple(chosen.values()), current, diagnosis)
+    while step := _next_step(facts, current, diagnosis, chosen, checks, trusted):
         chosen, current, diagnosis = step
+    withheld = _withheld(facts, diagnosis, checks, trusted)
+    return Plan(tuple(chosen.values()), current, diagnosis, frozenset(trusted), withheld)
+
+
+def _withheld(
+    facts: Facts, diagnosis: Diagnosis, checks: Sequence[Check], trusted: Collection[str]
+) -> tuple[str, ...]:
+    """Name the blocking findings that the settings of all origins would remove, where some are not trusted."""
+    foreign = {item.check.origin for item in diagnosis.findings if any(fix.is_launch_setting for fix in item.fixes)}
+    if not diagnosis.blocking or foreign <= {*trusted}:
+        return ()
+    left = _blocking_ids(plan(facts, checks, {check.origin for check in checks} | {*trusted}).diagnosis)
+    return tuple(item.check.id for item in diagnosis.blocking if item.check.id not in left)
 
 
 def with_fix_of(planned: Plan, shown: Check, facts: Facts, checks: Sequence[Check]) -> Plan | None:
@@ -83,15 +101,17 @@ def with_fix_of(planned: Plan, shown: Check, facts: Facts, checks: Sequence[Chec
         checks: The checks to satisfy.
 
     Returns:
-        None when no launch setting of the problem applies here and is not in the plan yet, or when each would make a
-        new blocking finding appear.
+        None when no launch setting of the problem may be taken, applies here and is not in the plan yet, or when each
+        would make a new blocking finding appear.
     """
-    fixes = tuple(fix for fix in shown.fixes if fix.when is None or fix.when.holds(planned.facts).value)
+    if shown.origin not in planned.trusted:
+        return None
+    fixes = fixes_of(shown, planned.facts)
     chosen = {reason.setting: reason for reason in planned.reasons}
     for fix in fixes:
         step = _taking(Finding(shown, (), (), fixes), fix, facts, planned.facts, chosen, checks)
         if step is not None and _blocking_ids(step[2]) <= _blocking_ids(planned.diagnosis):
-            return Plan(tuple(step[0].values()), *step[1:])
+            return replace(planned, reasons=tuple(step[0].values()), facts=step[1], diagnosis=step[2])
     return None
 
 
@@ -138,6 +158,10 @@ def _taking(
     return tried, then, diagnose(then, checks)
 
 
+def _is_lower(value: str, than: str) -> bool:
+    return value.isdecimal() and than.isdecimal() and int(value) < int(than)
+
+
 def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: dict[str, Reason]) -> tuple[Reason, ...]:
     """Return the settings of a fix with their reasons; empty when it may not, or need not, be applied."""
     if not fix.is_launch_setting:
@@ -147,8 +171,13 @@ def _reasons(finding: Finding, fix: Fix, facts: Facts, current: Facts, chosen: d
     for name, template in wanted.items():
         setting, value = setting_of(name), fill(template, current)
         had = facts[setting.fact]
-        if name in chosen or not is_understood(name, facts) or value in ("?", "-"):
+        if not is_understood(name, facts) or value in ("?", "-"):
             return ()
+        if name in chosen:
+            if setting.in_force is None:
+                return ()
+            if not _is_lower(value, chosen[name].value):
+                continue
         set_by_user = had != setting.unset
         if str(had) == value:
             continue  # as it has to be already

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from nnunet_doctor import persons
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Observed, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.record import AREAS
@@ -96,6 +97,8 @@ _LETTER = r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
 _COLOUR = re.compile(r"\x1b\[[\d;?]*[A-Za-z]")
 _TOKEN = re.compile(r"\w[\w-]*(?:\.\w[\w-]*)*")
 MOST_SEARCHED = 300
+MOST_LIKE_A_WORD = 3
+"""Letters of a name that may well be a word."""
 _KEPT_HEAD = re.compile(r"(?i)dataset\d{3}_|task\d{2,3}_|torchinductor_|~")
 _OF_THE_SYSTEM = re.compile(r"/(proc|sys|etc|dev(?!/shm/.)|bin|sbin|lib|usr/(bin|sbin|lib|lib64|include|share))(/|$)")
 _INSTALLED = frozenset({"site-packages", "dist-packages", "nnunetv2"})
@@ -267,6 +270,7 @@ class Redactor:
             text = re.sub(rf"(?<!{_LETTER})(?:{names})(?!{_LETTER})", lambda found: hold(self._name(found[0])), text)
         for pattern in (_FILE_OF_CASE, _IMAGE_FILE, _MOUNTED_HOST, _DATASET):
             text = pattern.sub(lambda found: hold(self.path(found[0])), text)
+        text = persons.without(text, lambda name: hold(self._person(name)))
         for pattern in _AFTER_A_WORD:
             text = pattern.sub(lambda found: found[1] + hold(self.path(found[2])), text)
         text = _LIST_OF_CASES.sub(
@@ -302,6 +306,18 @@ class Redactor:
         if re.fullmatch(r"[a-z]+\d*", name):
             return rf"(?<![\w.]){name}(?!\w|\.\w)"
         return rf"(?<!{_LETTER}){re.escape(name)}(?!{_LETTER})"
+
+    def _person(self, name: str) -> str:
+        """Replace what a program calls a user, a host or a patient, and know them from now on.
+
+        Short names are replaced where they stand only: somebody called Max does not hide ``max`` in a log.
+        """
+        if name.lower() in persons.NOBODY or _is_public(name):
+            return name
+        for part in re.split(r"[\^,\[\] ]+", name):
+            if part.lower() not in persons.NOBODY and (len(part) > MOST_LIKE_A_WORD or not part.isascii()):
+                self.know(part)
+        return self._of_people.get(name.lower()) or self._replaced(name)
 
     def _name(self, word: str) -> str:
         return self._names[word] if word in self._searched else self._of_people.get(word.lower(), word)
@@ -423,7 +439,8 @@ def _is_public_host(host: str) -> bool:
 
 _REMOVED = "(removed)"
 _SECRET_NAME = re.compile(
-    r"(?i)\w*?(?:api[_-]?key|access[_-]?key|token|secret|passwo?r?d|passphrase|credentials?|_pass|pwd)"
+    r"(?i)\w*?(?:api[_-]?key|access[_-]?key|token|secret|passwo?r?d|passphrase|credentials?|_pass|pwd"
+    r"|(?:account|shared|storage|encryption|signing|private)[_-]?key|auth[_-]key)"
     r"|\u5bc6\u7801|\u53e3\u4ee4|\u4ee4\u724c"
 )
 _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -436,6 +453,23 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         _REMOVED,
     ),
     (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[\w-]{30,}|\bxox[abprs]-[\w-]{10,}|\bsk-[\w-]{20,}"), _REMOVED),
+    (re.compile(r"\bya29\.[\w-]{10,}|\bGOCSPX-[\w-]{20,}|\bSG\.[\w-]{8,}\.[\w-]{8,}|\bwhsec_[\w+/=-]{8,}"), _REMOVED),
+    (re.compile(r"\bgl(?:rt|rtr|ptt|dt|cbt|soat|imt|agent|ft|ffct)-[\w.-]{16,}|\bnvapi-[\w-]{20,}"), _REMOVED),
+    (
+        re.compile(r"\bhv[sbr]\.[\w-]{16,}|\b[srp]k_(?:live|test)_\w{8,}|\bdapi[0-9a-f]{32}|\bATATT[\w=-]{20,}"),
+        _REMOVED,
+    ),
+    (re.compile(r"\bdckr_[po]at_[\w-]{16,}|\bAGE-SECRET-KEY-\w+|\bxapp-[\w-]{10,}|\b\d{8,10}:AA[\w-]{30,}"), _REMOVED),
+    (re.compile(r"\b((?:sk-)?(?:ssh|ecdsa)-[\w@.-]{3,40}\s+)AAAA[\w+/]+=*"), r"\1" + _REMOVED),
+    (re.compile(r"\bSHA256:[A-Za-z0-9+/]{43}=?"), _REMOVED),
+    (re.compile(r"(?i)\b((?:set-)?cookie:\s?)[^\n]+"), r"\1" + _REMOVED),
+    (
+        re.compile(
+            r"(?i)(?<![\w.-])((?:(?:php|j)?sess(?:ion)?(?:[_-]?id)?|sid|csrf\w{0,20}|sig|signature|cookie)=)"
+            r"(?=[^\s;&,]*\d)[^\s;&,'\"]{6,}"
+        ),
+        r"\1" + _REMOVED,
+    ),
     (re.compile(r"\b[a-z]{2,10}_(?:[a-z0-9]{1,4}_){0,2}(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{30,}\b"), _REMOVED),
     (re.compile(r"\blocal-[0-9a-f]{32,}\b"), _REMOVED),
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}(\.[\w-]*)?"), _REMOVED),
@@ -452,7 +486,23 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"\b([A-Z][A-Z0-9_]*(?:TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY))\s+(?=[^\s\d]*\d)\S{6,}"),
         r"\1 " + _REMOVED,
     ),
-    (re.compile(r"(?<!\S)(-u\s+[^\s:]{1,100}:)\S+"), r"\1" + _REMOVED),
+    (re.compile(r"(?<!\S)((?:-u|--user)[\s=]+[^\s:]{1,100}:)\S+"), r"\1" + _REMOVED),
+    (re.compile(r"(?<!\S)(-U\s+[^\s%]{1,100}%)\S+"), r"\1" + _REMOVED),
+    (re.compile(r"(\b(?:mysql|mariadb)[\w-]{0,20} (?:[^\n]{0,200}? )??-p)(?!\s)\S+"), r"\1" + _REMOVED),
+    (
+        re.compile(
+            r"(\b(?:sshpass|(?:docker|podman|skopeo|apptainer|singularity|helm)(?: registry| remote)? login)"
+            r" (?:[^\n]{0,200}? )??-p\s?)\S+"
+        ),
+        r"\1" + _REMOVED,
+    ),
+    (re.compile(r"(\blogin\s+\S{1,100}\s+password\s+)\S+"), r"\1" + _REMOVED),
+    (
+        re.compile(
+            r"(?i)(?<![\w/])(passwo?r?d|passwort|passphrase|pwd)\s+(?=\D{0,99}\d)(?=[^\sa-z]*[a-z])[^\s'\"]{5,}"
+        ),
+        r"\1 " + _REMOVED,
+    ),
     (
         re.compile(r"(?i)\b(licen[cs]e[\s_-]?(?:key|code|number|id))(\s*[=:]\s*\S+|\s+(?=[^\s\d]*\d)\S+)"),
         r"\1 " + _REMOVED,
@@ -470,10 +520,43 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"\1\2" + _REMOVED,
     ),
+    (re.compile(r"(\([0-9a-f]{4},\s?[0-9a-f]{4}\)\s+[A-Z]{2}\s+)\[[^\]\n]{0,1000}\]"), r"\1[" + _REMOVED + "]"),
+    (
+        re.compile(r"(?i)\b(MRN|(?:fall|patienten|pat\.?-?)(?:nummer|nr\.?))(\W{0,3})(?=[A-Z-]{0,9}\d)[\w-]{3,}"),
+        r"\1\2" + _REMOVED,
+    ),
+    (
+        re.compile(
+            "((?:\u4f4f\u9662|\u95e8\u8bca|\u75c5\u5386|\u75c5\u6848|\u767b\u8bb0|\u68c0\u67e5|\u5f71\u50cf|\u8eab\u4efd\u8bc1|\u533b\u4fdd|\u5c31\u8bca|\u60a3\u8005)"
+            "(?:\u53f7\u7801?|\u7f16\u53f7|ID)\\s?[:\uff1a=]?\\s?)(?=[A-Za-z-]{0,9}\\d)[A-Za-z0-9-]+"
+        ),
+        r"\1" + _REMOVED,
+    ),
+    (
+        re.compile(
+            r"(?i)\b((?:DOB|date of birth|birth[\s_-]?da(?:te|y)|geburtsdatum|geb(?:oren|\.)?(?:\s+am)?)\W{0,3})"
+            r"\d[\d./-]{4,10}"
+        ),
+        r"\1" + _REMOVED,
+    ),
+    (
+        re.compile(
+            "((?:\u51fa\u751f(?:\u65e5\u671f|\u5e74\u6708)?|\u751f\u65e5|\u751f\u4e8e)\\s?[:\uff1a=]?\\s?)\\d[\\d./\u5e74\u6708\u65e5-]{4,12}"
+        ),
+        r"\1" + _REMOVED,
+    ),
     (re.compile(r"(?<![\w.])[0-2](?:\.\d{1,39}){6,}(?!\w)"), _REMOVED),
     # 32 or more hexadecimal digits, or 40 or more of base 64 with digits and both cases: a key, a hash, an identifier
     (re.compile(r"(?<![\w/-])[0-9a-fA-F]{32,}(?![\w-])"), _REMOVED),
     (re.compile(r"(?<![\w/+.-])(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9+/]{40,}=*(?![\w/.-])"), _REMOVED),
+    # 20 or more letters of both cases with digits in three places: no name of a function looks like this
+    (
+        re.compile(
+            r"(?<![\w/+.-])(?=\w*[a-z])(?=\w*[A-Z])(?=[A-Za-z]*\d+[A-Za-z]+\d+[A-Za-z]+\d+[A-Za-z])[A-Za-z0-9]{20,}"
+            r"(?![\w/.-])"
+        ),
+        _REMOVED,
+    ),
     (re.compile(r"(?i)\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "00000000-0000-0000-0000-000000000000"),
     (re.compile(r"(?i)\b[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}\b"), "00:00:00:00:00:00"),
     (re.compile(r"(?i)\b(?=[\d.]{0,13}[a-f])[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}\b"), "0000.0000.0000"),

@@ -19,20 +19,22 @@ class Setting:
         fact: The fact that says how it is set.
         unset: Value of that fact while the user has not set it.
         takes_value: Whether an option is followed by a value; variables always have one.
+        in_force: For an amount the fact that says how many there are, set or not; it is only ever lowered. Else None.
     """
 
     name: str
     fact: str
     unset: Value = None
     takes_value: bool = True
+    in_force: str | None = None
 
 
 VARIABLES: dict[str, Setting] = {
     setting.name: setting
     for setting in (
         Setting("nnUNet_compile", "nnunet.compile_variable"),
-        Setting("nnUNet_n_proc_DA", "nnunet.workers_variable"),
-        Setting("nnUNet_def_n_proc", "nnunet.processes_variable"),
+        Setting("nnUNet_n_proc_DA", "nnunet.workers_variable", in_force="training.workers"),
+        Setting("nnUNet_def_n_proc", "nnunet.processes_variable", in_force="training.processes"),
         Setting("CUDA_VISIBLE_DEVICES", "gpu.visible"),
         Setting("CUDA_DEVICE_ORDER", "gpu.order"),
         Setting("CUDA_LAUNCH_BLOCKING", "gpu.launch_blocking"),
@@ -41,7 +43,7 @@ VARIABLES: dict[str, Setting] = {
         Setting("PYTORCH_ENABLE_MPS_FALLBACK", "gpu.mps_fallback"),
         Setting("NCCL_P2P_DISABLE", "gpu.nccl_peers"),
         Setting("MASTER_PORT", "training.master_port"),
-        Setting("OMP_NUM_THREADS", "resources.blas_threads"),
+        Setting("OMP_NUM_THREADS", "resources.blas_threads", in_force="resources.blas_threads"),
         Setting("TORCHINDUCTOR_CACHE_DIR", "platform.inductor_cache"),
     )
 }
@@ -51,7 +53,7 @@ OPTIONS: dict[str, Setting] = {
     setting.name: setting
     for setting in (
         Setting("-device", "training.device_request", unset="auto"),
-        Setting("-num_gpus", "training.num_gpus", unset=1),
+        Setting("-num_gpus", "training.num_gpus", unset=1, in_force="training.num_gpus"),
         Setting("--c", "training.continues", unset=False, takes_value=False),
     )
 }
@@ -88,6 +90,16 @@ def is_understood(name: str, facts: Facts) -> bool:
     release = facts["nnunet.behaves_as"]
     row = row_for("nnunet", release) if isinstance(release, str) else None
     return row is not None and name in row["variables"]
+
+
+def raises(name: str, value: str, facts: Facts) -> bool:
+    """Say whether a setting asks for as many of something as are in force, or more: then it mends nothing.
+
+    Where it is not known how many that are, it is not said to.
+    """
+    setting = setting_of(name)
+    had = facts[setting.in_force] if setting.in_force else None
+    return isinstance(had, int) and value.isdecimal() and int(value) >= had
 
 
 def overlay(facts: Facts, settings: Mapping[str, str]) -> Facts:

@@ -9,6 +9,8 @@ unknown makes the result unknown unless the rest already decides. The evaluator 
     count(preprocessed.configurations) > 2
     '2d' in preprocessed.configurations
 
+It may go over several lines.
+
 ``None`` (does not apply) never satisfies ``<``, ``in``, ``not in`` or ``version()``; used as a condition it counts as
 false. Since ``not None`` would then be true by accident, ``not`` is refused for facts that can be ``None``: write
 ``== False``.
@@ -34,6 +36,7 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_LISTS = (ast.Tuple, ast.List, ast.Set)
 _TUPLES = {tuple[str, ...]: str, tuple[int, ...]: int, tuple[float, ...]: float}
 
 
@@ -63,13 +66,14 @@ class When(NamedTuple):
     @classmethod
     @cache
     def parse(cls, text: str) -> When:
-        """Parse a condition and check its facts, functions and types.
+        """Parse a condition and check its facts, functions and types; several lines become one, without comments.
 
         Raises:
             WhenError: The text is not a condition of this language.
         """
+        text = text.strip()
         try:
-            node = ast.parse(text.strip(), mode="eval").body
+            node = _expression(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             raise WhenError(f"{text!r} is not a condition: it cannot be read as an expression") from None
         ands = sum(
@@ -80,7 +84,7 @@ class When(NamedTuple):
         if ands > MOST_ANDS:
             raise WhenError(f"{text!r} has {ands} times 'and'; more than {MOST_ANDS} want a derived fact with a name")
         _check_condition(node)
-        return cls(text, _names(node), node)
+        return cls(ast.unparse(node) if "\n" in text else text, _names(node), node)
 
     def holds(self, facts: Facts) -> Verdict:
         """Say whether the condition holds, and which facts decided."""
@@ -88,6 +92,20 @@ class When(NamedTuple):
 
 
 # --- reading -------------------------------------------------------------------------------------------------------
+
+
+def _expression(text: str) -> ast.expr:
+    """Read a text as one expression, which may go over several lines.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: It is none.
+    """
+    if "\n" not in text:
+        return ast.parse(text, mode="eval").body
+    node = ast.parse(f"(\n{text}\n)", mode="eval").body
+    if node.lineno == 1:  # what takes in the brackets does not stand within them: "a) or (b"
+        raise SyntaxError
+    return node
 
 
 def _fact_name(node: ast.expr) -> str | None:
@@ -186,8 +204,14 @@ def _check_comparison(node: ast.Compare) -> None:
         raise WhenError(f"{ast.unparse(node)!r} compares twice; write two comparisons with 'and'")
     left, op, right = node.left, node.ops[0], node.comparators[0]
     if isinstance(op, (ast.Is, ast.IsNot)):
-        if _info(left) is None or not (isinstance(right, ast.Constant) and right.value is None):
+        if isinstance(right, ast.Constant) and type(right.value) is bool:
+            said = "!=" if isinstance(op, ast.IsNot) else "=="
+            raise WhenError(f"'is' only asks whether a fact is None; write '{ast.unparse(left)} {said} {right.value}'")
+        if _info(left) is None or not _is_none(right):
             raise WhenError("'is' only asks whether a fact is None")
+    elif isinstance(op, (ast.Eq, ast.NotEq)) and (_is_none(left) or _is_none(right)):
+        fact, said = ast.unparse(right if _is_none(left) else left), "is" if isinstance(op, ast.Eq) else "is not"
+        raise WhenError(f"{ast.unparse(node)!r} compares with None; write '{fact} {said} None'")
     elif isinstance(op, (ast.In, ast.NotIn)):
         _check_membership(left, right)
     else:
@@ -202,7 +226,7 @@ def _check_comparison(node: ast.Compare) -> None:
 
 
 def _check_membership(left: ast.expr, right: ast.expr) -> None:
-    if isinstance(right, (ast.Tuple, ast.List)):
+    if isinstance(right, _LISTS):
         kinds = {_operand_type(item) for item in right.elts if _is_literal(item)}
         if len(kinds) != 1 or not all(_is_literal(item) for item in right.elts) or _info(left) is None:
             raise WhenError("'in' asks for a fact in a list of literals of one type, or for a literal in a fact")
@@ -214,6 +238,10 @@ def _check_membership(left: ast.expr, right: ast.expr) -> None:
         raise WhenError("'in' asks for a fact in a list of literals, or for a literal in a fact that is a list")
     if _operand_type(left) is not _TUPLES[info.type]:
         raise WhenError(f"{ast.unparse(left)!r} has another type than the items of {info.name!r}")
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
 
 
 def _is_literal(node: ast.expr) -> bool:
@@ -273,7 +301,7 @@ def _compare(node: ast.Compare, facts: Facts) -> bool | Unknown:
         return (left is None) is isinstance(op, ast.Is)
     right: Any = (
         [_value(item, facts) for item in right_node.elts]
-        if isinstance(right_node, (ast.Tuple, ast.List))
+        if isinstance(right_node, _LISTS)
         else _value(right_node, facts)
     )
     for side in (left, right):

@@ -1670,7 +1670,7 @@ _GRIDS = [
     _both("no form at all", "ct", reheadered("<hh", 252, 0, 0), "no-orientation"),
     _both(".nii with no form at all", "nii", reheadered("<hh", 252, 0, 0), "no-orientation"),
     _both("spacing ten times that of the others", "ct", enlarged(10), "spacing-outlier", names=(_I,), may_name=(_L,)),
-    _both("metres without saying so", "ct", enlarged(1e-3), "spacing-outlier", names=(_I,), may_name=(_L,)),
+    _both("metres without saying so", "ct", enlarged(1e-3), "bad-spacing", names=(_I,), may_name=(_L,)),
     _both("a localiser of two slices", "ct", regridded(lambda image: image[:, 9:11, 6:8]), "shape-outlier", names=(_I,), may_name=(_L,)),
     _both("lies the other way round", "ct", directed(*FLIP), "orientation-mixed", names=(_I,), may_name=(_L,)),
 ]  # fmt: skip
@@ -1862,6 +1862,14 @@ def _added(*names: str, content: Callable[[Path], bytes] | bytes = b"", count: i
     return add
 
 
+def _alpha_apart(folder: Path, case: str) -> None:
+    """Put the fourth channel of a picture into a file of its own."""
+    path = folder / "imagesTr" / f"{case}_0000.png"
+    picture = Image.open(path)
+    picture.getchannel("A").save(path.with_name(f"{case}_0001.png"))
+    picture.convert("RGB").save(path)
+
+
 def _fresh(target: Path) -> bytes:
     """Return an image or label that no case has, of the kind that belongs there."""
     case = re.sub(r"(_\d{4})?\.nii(\.gz)?$", "", target.name)
@@ -2016,6 +2024,8 @@ _NAMES = [
     _file("test image without channel number", _renamed("imagesTs/test_001_0000.nii.gz", "imagesTs/test_001.nii.gz"), "test-images", "imagesTs/test_001.nii.gz", base="with-test", alone=True, may_name=_TEST_001),
     _file("test image of another ending", _renamed("imagesTs/test_001_0000.nii.gz", "imagesTs/test_001_0000.nii"), "test-images", "imagesTs/test_001_0000.nii|imagesTs/test_001_0000.nii.gz", base="with-test", alone=True, may_name=_TEST_001),
     _file("test image lacks a channel", _removed("imagesTs/test_002_0001.nii.gz"), "test-images", "imagesTs/test_002_0001.nii.gz|imagesTs/test_002_0000.nii.gz", base="with-test", alone=True),
+    _file("patient in training and test", _in_place_of("imagesTs/test_001_0001.nii.gz", lambda path: shutil.copyfile(path.parents[1] / "imagesTr" / f"{DONOR}_0001.nii.gz", path)), "test-image-trained", "imagesTs/test_001_0001.nii.gz", base="with-test", alone=True),
+    _file("grey picture beside a colour picture", _alpha_apart, "channel-count", "imagesTr/{case}_0001.png", base="png-rgba", may_name=("imagesTr/{case}_0000.png",), depth="quick"),
     _file("test image of a channel too many", _added("imagesTs/test_002_0002.nii.gz", content=_fresh), "test-images", "imagesTs/test_002_0002.nii.gz", base="with-test", alone=True),
     _file("hidden file among test images", _added("imagesTs/._test_002_0000.nii.gz", content=APPLE_DOUBLE), "test-images|hidden-file", "imagesTs/._test_002_0000.nii.gz", base="with-test", alone=True),
 ]  # fmt: skip
@@ -2029,6 +2039,20 @@ def edit_json(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     change(content)
     path.write_text(json.dumps(content, indent=4), encoding="utf-8")
+
+
+def _listed_as_nrrd(folder: Path, case: str) -> None:
+    """Let dataset.json list a label of another format than file_ending."""
+    path = folder / "scans" / case / "seg.nii.gz"
+    sitk.WriteImage(sitk.ReadImage(str(path)), str(path.with_name("seg.nrrd")))
+    edit_json(folder, lambda content: content["dataset"][case].update(label=f"scans/{case}/seg.nrrd"))
+
+
+def _all_in_capitals(folder: Path, _: str) -> None:
+    """Write the ending of every file in capitals, and say so in dataset.json: nnU-Net reads it and cannot write it."""
+    for path in [*folder.glob("images*/*.nii.gz"), *folder.glob("labels*/*.nii.gz")]:
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".NII.GZ")))
+    edit_json(folder, _set(file_ending=".NII.GZ"))
 
 
 def _json(name: str, id: str, change: Callable[[dict[str, Any]], object], base: str = "ct", **more: Any) -> Fault:
@@ -2173,6 +2197,9 @@ _JSON = [
     _json("order of regions in words", "json-regions|json-type", _set(regions_class_order=["whole", "lesion"]), base="regions"),
     _json("order of regions is a number", "json-regions|json-type", _set(regions_class_order=2), base="regions"),
     _json("order of regions names what is not declared", "json-regions", _set(regions_class_order=[1, 7]), base="regions"),
+    _json("order of regions of another list", "json-regions", _set(regions_class_order=[2, 1]), base="regions"),
+    _json("order of regions that gives all to the small one", "json-regions", _set(regions_class_order=[2, 2]), base="regions"),
+    _json("ignore with a capital letter", "ignore-misspelt", lambda content: content.update(labels={"background": 0, "organ": 1, "Ignore": 2}), base="ignore"),
     _json("large region over small", "json-regions", lambda content: content.update(labels={"background": 0, "lesion": [2], "whole": [1, 2]}, regions_class_order=[2, 1]), base="regions"),
     _json("reader misspelt", "json-reader", _set(overwrite_image_reader_writer="SimpleITKI0")),
     _json("reader of nobody", "json-reader", _set(overwrite_image_reader_writer="MyHospitalIO")),
@@ -2180,7 +2207,8 @@ _JSON = [
     _json("numTraining too small", "num-training", _set(numTraining=5)),
     _json("numTraining 0", "num-training", _set(numTraining=0)),
     _json("file_ending without its dot", "no-cases|reader-cannot-read|json-type|wrong-file-ending", _set(file_ending="nii.gz"), names=(), also=("no-cases", "reader-cannot-read", "num-training", "wrong-file-ending", "bad-image-name")),
-    _json("file_ending in capitals", "no-cases", _set(file_ending=".NII.GZ"), names=("imagesTr",), also=("wrong-file-ending", "num-training")),
+    _json("file_ending in capitals", "no-cases", _set(file_ending=".NII.GZ"), names=("imagesTr",), also=("wrong-file-ending", "num-training", "ending-capitals")),
+    _file("all files and file_ending in capitals", _all_in_capitals, "ending-capitals", "dataset.json", alone=True),
     _json("file_ending of another format", "no-cases", _set(file_ending=".nrrd"), names=("imagesTr",), also=("wrong-file-ending", "num-training")),
     _json("file_ending empty", "no-cases|reader-cannot-read|json-type|bad-image-name", _set(file_ending=""), names=(), also=("no-cases", "reader-cannot-read", "num-training", "wrong-file-ending", "bad-image-name")),
     _json("CT with a word behind", "channel-normalisation", _set(channel_names={"0": "CT_venous"})),
@@ -2194,6 +2222,7 @@ _JSON = [
     Fault(name="listed case without label", base="paths", change=_entry(["label"], None), id="json-path|json-type", names=(), alone=True, also=("label-missing",)),
     Fault(name="listed images as one text", base="paths", change=_entry(["images"], "scans/x.nii.gz"), id="json-path|json-type", names=(), alone=True, also=("channel-missing", "channel-count")),
     Fault(name="listed case lacks a channel", base="paths", change=_entry(["images"], ["scans/{case}/t1.nii.gz"]), id="channel-missing|channel-count", names=(), alone=True),
+    Fault(name="listed label of another format", base="paths", change=_listed_as_nrrd, id="wrong-file-ending", names=("scans/{case}/seg.nrrd",)),
     Fault(name="listed label is cut", base="paths", change=lambda folder, case: cut(0.5)(folder / "scans" / case / "seg.nii.gz"), id="unreadable", names=("scans/{case}/seg.nii.gz",)),
     Fault(name="label elsewhere is cut", base="paths-elsewhere", change=lambda folder, case: cut(0.5)(folder / "../shared/scans" / case / "seg.nii.gz"), id="unreadable", names=("../shared/scans/{case}/seg.nii.gz",)),
 ]  # fmt: skip

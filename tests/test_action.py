@@ -307,10 +307,29 @@ def test_wrong_use_is_told_and_nothing_uploaded(runner: Runner) -> None:
 def test_inputs_are_never_run(runner: Runner) -> None:
     """What an input says stays a word, whatever it looks like."""
     text = "$(touch broken)`touch broken`'; touch broken; '\"; touch broken; \"\n touch broken\n"
-    code = runner.act(dataset=text, arguments=text, python=text, fail_on=text, sarif=text, lang=text)
+    code = runner.act(dataset=text, arguments=text, python=text, fail_on=text, sarif=f"{text}.sarif", lang=text)
 
     assert (code, "there is no --fail-on" in runner.complaints) == (2, True)
     assert not (runner.workspace / "broken").exists()
+
+
+@pytest.mark.parametrize("name", ["results.json", "sarif", "results.sarif.gz", "results.xml"])
+def test_what_is_no_sarif_is_refused(runner: Runner, name: str) -> None:
+    """Another form would be uploaded to code scanning, and refused there with words about something else."""
+    code = runner.act(dataset="Dataset099_Sample", arguments="--select dataset", sarif=name)
+
+    assert (code, runner.uploads) == (2, [])
+    assert runner.said[-1] == (
+        "::error title=nnunet-doctor::The input 'sarif' is no file name that ends with .sarif or .sarif.json\n"
+    )
+
+
+def test_the_other_suffix_of_sarif_is_uploaded(runner: Runner) -> None:
+    """OASIS knows .sarif.json too, in a folder that the step makes."""
+    runner.act(dataset="Dataset099_Sample", arguments="--select dataset", sarif="out/Results.SARIF.json")
+
+    assert [upload["sarif_file"] for upload in runner.uploads] == ["out/Results.SARIF.json"]
+    assert json.loads((runner.workspace / "out/Results.SARIF.json").read_text(encoding="utf-8"))["version"] == "2.1.0"
 
 
 def test_a_version_is_a_release(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,34 +370,97 @@ def test_hooks_of_pre_commit() -> None:
         assert set(hook) <= HOOK_KEYS
         assert {"id", "name", "entry", "language"} <= set(hook)
         assert hook["language"] == "python"
-        assert commands_in(f"{hook['entry']} ./somewhere")
-
-
-@pytest.mark.parametrize(
-    ("path", "runs"),
-    [
-        ("Dataset010_Colon/dataset.json", True),
-        ("data/Dataset010_Colon/imagesTr/colon_001_0000.nii.gz", True),
-        ("Dataset010_Colon/labelsTr/colon_001.nii.gz", True),
-        ("README.md", False),
-        ("results/dataset.json.bak", False),
-    ],
-)
-def test_hook_runs_for_files_of_datasets(path: str, runs: bool) -> None:
-    """A commit that touches no dataset is not held up."""
-    hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
-
-    assert (re.search(hook["files"], path) is not None) == runs
+        assert hook["entry"] == "python -m nnunet_doctor.hook" or commands_in(f"{hook['entry']} ./somewhere")
 
 
 def test_hook_stops_a_commit_of_a_broken_dataset(runner: Runner) -> None:
     """The hook's command, as pre-commit runs it with its arguments, fails before the mending and passes after it."""
-    hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
-    command = f"{hook['entry']} ./Dataset099_Sample"
+    command = f"{read_yaml(ROOT / '.pre-commit-hooks.yaml')[0]['entry']} ./Dataset099_Sample"
     broken = runner.run(command, {})
     runner.run(FIX, {})
 
     assert (broken, runner.run(command, {})) == (1, 0)
+
+
+@pytest.fixture
+def repository(runner: Runner) -> Runner:
+    """A repository of git with a sound dataset in it, and the hook as ``pre-commit install`` sets it up.
+
+    A commit runs what pre-commit would: the hook with its arguments if it always runs, or if ``files`` matches one of the
+    files that pre-commit hands on, which are those of this very diff, without the deleted.
+    """
+    hook = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]
+    staged = "git diff --staged --name-only --no-ext-diff --diff-filter=ACMRTUXB"
+    runs = "true" if hook.get("always_run") else f"{staged} | grep -qE {shlex.quote(hook.get('files', ''))}"
+    runner.run(FIX, {})
+    names = ("user.name", "user.email", "init.defaultBranch")
+    runner.environ |= {f"GIT_CONFIG_KEY_{number}": name for number, name in enumerate(names)}
+    runner.environ |= {f"GIT_CONFIG_VALUE_{number}": "a" for number in range(len(names))}
+    runner.environ |= {
+        "GIT_CONFIG_COUNT": str(len(names)),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+    }
+    assert runner.run("git init -q . && git add . && git commit -qm first", {}) == 0, runner.complaints
+    script = f"#!/bin/sh\nif {runs}; then\n  exec {hook['entry']} $(cat .git/arguments)\nfi\n"
+    path = runner.workspace / ".git" / "hooks" / "pre-commit"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(script, encoding="utf-8")
+    path.chmod(0o755)
+    (path.parent.parent / "arguments").write_text("./Dataset099_Sample", encoding="utf-8")
+    return runner
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("named", ["./Dataset099_Sample", ""], ids=["named", "found"])
+def test_hook_stops_a_commit_that_deletes_a_label(repository: Runner, named: str) -> None:
+    """The classic: an image is left without its label. The dataset may be named, or is found in the repository."""
+    (repository.workspace / ".git" / "arguments").write_text(named, encoding="utf-8")
+    code = repository.run(f"git rm -q {LABEL} && git commit -qm classic", {})
+
+    assert code == 1
+    assert "label-missing" in repository.complaints + repository.said[-1]
+    assert repository.run("git log --format=%s", {}) == 0
+    assert repository.said[-1] == "first\n"
+
+
+COMMITS = {
+    "no dataset": "echo x > README.md && git add README.md && git commit -qm x",
+    "no dataset, in a repository with a broken one": f"rm {LABEL} && echo x > README.md && git add README.md && git commit -qm x",
+    "the whole dataset deleted": "git rm -rq Dataset099_Sample && git commit -qm x",
+    "a dataset deleted that is renamed to no raw one": "git mv Dataset099_Sample old && git commit -qm x",
+}
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+@pytest.mark.parametrize("commit", COMMITS.values(), ids=COMMITS)
+def test_hook_is_silent_where_no_dataset_is_changed(repository: Runner, commit: str) -> None:
+    """A commit that touches no dataset, or leaves none, is not held up, and hears nothing."""
+    code = repository.run(commit, {})
+
+    assert (code, repository.said[-1] + repository.complaints) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_hook_tells_a_misspelt_dataset(repository: Runner) -> None:
+    """A name in 'args' that leads nowhere is no reason to let everything through."""
+    (repository.workspace / ".git" / "arguments").write_text("./Dataset099_Smaple", encoding="utf-8")
+    code = repository.run(f"git rm -q {LABEL} && git commit -qm classic", {})
+
+    assert code == 1  # git's own, for any code of a hook
+    assert "Dataset099_Smaple" in repository.complaints
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_hook_checks_all_where_nothing_is_staged(repository: Runner) -> None:
+    """`pre-commit run --all-files`, and a push that is compared commit by commit."""
+    entry = read_yaml(ROOT / ".pre-commit-hooks.yaml")[0]["entry"]
+    sound = repository.run(entry, {})
+    repository.run(f"git rm -q {LABEL} && git commit -qnm classic", {})
+    pushed = {"PRE_COMMIT_FROM_REF": "HEAD~1", "PRE_COMMIT_TO_REF": "HEAD"}
+
+    assert (sound, repository.run(entry, {}), repository.run(entry, pushed)) == (0, 1, 1)
+    assert repository.run(entry, {**pushed, "PRE_COMMIT_FROM_REF": "HEAD"}) == 1  # nothing is changed: all is checked
 
 
 def commands_in(script: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ from shared import CHECKS
 from together import together
 
 from nnunet_doctor import catalogue
-from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, Example, LogExample, read_check
+from nnunet_doctor.check import AREAS, LANGUAGES, Check, CheckError, Example, LogExample, fill, read_check
 from nnunet_doctor.engine import agrees, diagnose
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.facts import CATALOGUE, Facts, Observed
@@ -166,6 +166,37 @@ REFUSED = {
     "unknown severity": ('"error"', '"fatal"', 2, "severity is one of"),
     "unknown fact": ('training.compiles"', 'training.compile"', 3, "did you mean 'training.compiles'?"),
     "unknown fact in a text": ('why = "w"', 'why = "{training.compile}"', 6, "did you mean 'training.compiles'?"),
+    "a blank in a placeholder": (
+        'why = "w"',
+        'why = "{training.compiles }"',
+        6,
+        "'{training.compiles }' is no placeholder, and braces that stand for themselves are doubled; "
+        "did you mean '{training.compiles}'?",
+    ),
+    "a capital in a placeholder": (
+        'why = "w"',
+        'why = "{Training.compiles}"',
+        6,
+        "did you mean '{training.compiles}'?",
+    ),
+    "a conversion in a placeholder": ('zh = "z"', 'zh = "{platform.os!r}"', 12, "did you mean '{platform.os}'?"),
+    "a format in a placeholder": ('en = "e"', 'en = "{resources.cpus:d}"', 11, "did you mean '{resources.cpus}'?"),
+    "a word in braces": ('why = "w"', 'why = "see {notafact}"', 6, "'{notafact}' is no placeholder"),
+    "a placeholder that does not end": (
+        'why = "w"',
+        'why = "{training.compiles is on"',
+        6,
+        "'{training.compiles' is no placeholder",
+    ),
+    "a placeholder in two braces": ('why = "w"', 'why = "{{platform.os}}"', 6, "did you mean '{platform.os}'?"),
+    "a misspelt placeholder in a command": (
+        'zh = "z"',
+        'zh = "z"\ncommand = ["{pyton}", "-V"]',
+        13,
+        "did you mean '{python}'?",
+    ),
+    "a misspelt placeholder in a setting": ('"false"', '"{training.workers }"', 13, "did you mean '{training.workers}'?"),
+    "comparison with None": ('training.compiles"', 'gpu.driver == None"', 3, "write 'gpu.driver is None'"),
     "language missing": ('[text.zh]\ntitle = "t"\nwhy = "w"', "", None, "[text.zh] is missing"),
     "false alarms in English only": (
         "[text.zh]",
@@ -210,6 +241,33 @@ def test_a_faulty_file_is_refused_with_file_line_and_reason(old: str, new: str, 
     assert words in str(caught.value)
     assert caught.value.line == line
     assert str(caught.value).startswith("some-check.toml:")
+
+
+LITERAL = {
+    "JSON": ('{"channel_names": {"0": "CT"}, "labels": {}}',) * 2,
+    "JSON with a fact in it": ('{"a": {"b": "{platform.os}"}}', '{"a": {"b": "linux"}}'),
+    "doubled": ('f"a_{{t:04d}}.nii.gz"', 'f"a_{t:04d}.nii.gz"'),
+    "doubled beside a fact": ("{{fold}} of {platform.os}", "{fold} of linux"),
+    "of a shell": ("ls ${nnUNet_raw}", "ls ${nnUNet_raw}"),
+    "of find": ("find . -exec cat {} +", "find . -exec cat {} +"),
+}
+
+
+@pytest.mark.parametrize(("words", "shown"), LITERAL.values(), ids=LITERAL.keys())
+def test_braces_may_stand_for_themselves(words: str, shown: str) -> None:
+    """JSON, what a shell fills in, and braces that are doubled are shown as they are meant."""
+    check = read_check("some-check", "os", GOOD.replace('en = "e"', f"en = '{words}'", 1), "some-check.toml")
+
+    assert fill(check.fixes[0].text["en"], Facts({"platform.os": "linux"})) == shown
+
+
+def test_each_check_says_when_it_cannot_tell() -> None:
+    """Every built-in check that unknown facts leave undecided has an example of that."""
+    assert [
+        check.id
+        for check in CHECKS
+        if check.is_decided_by_facts and all(example.expect != "unknown" for example in check.examples)
+    ] == []
 
 
 def test_ids_are_unique_over_all_areas(tmp_path: Path) -> None:

@@ -47,7 +47,6 @@ WRONG = {
     "no such dataset for its own checks": (["check", "999", "--select", "dataset"], "there is no dataset 999"),
     "checks of nowhere": (["check", "--checks", "nowhere"], "--checks nowhere is not a folder"),
     "report of unknown form": (["check", "--report", "r.docx"], "suffix"),
-    "report into nowhere": (["check", "--quick", "--report", "no/where.json"], "cannot be written"),
     "checks of a dataset without one": (
         ["check", "--select", "nan,dataset"],
         "all that --select names is about a dataset",
@@ -61,7 +60,7 @@ WRONG = {
     "facts of a wrong type": (["check", "--facts", "typed.json"], "is whole number, not 'many'"),
     "facts in a code page": (["check", "--facts", "gbk.json"], "not UTF-8"),
     "facts with an endless number": (["check", "--facts", "digits.json"], "too long to be read"),
-    "facts from a device": (["check", "--facts", "/dev/zero"], "is not a regular file"),
+    "facts from a device": (["check", "--facts", "/dev/zero"], "has more than 20 MB"),
     "facts nested deeply": (["check", "--facts", "deep.json"], "nested too deeply"),
     "facts of another dataset": (["check", "11", "--facts", "good.json"], "holds nothing about dataset 11"),
     "run without fold": (["run", "10", "2d"], "FOLD"),
@@ -257,14 +256,26 @@ def test_a_report_that_cannot_be_written_is_not_all(installation: Installation) 
     assert json.loads(installation.path("good.json").read_text(encoding="utf-8"))["schema_version"] == 1
 
 
-def test_nothing_is_looked_at_for_a_report_into_nowhere(installation: Installation) -> None:
-    """A folder that is not there is told at once, and not when the look is over."""
-    started = installation.path("started.txt")
-    note = f"open({str(started)!r}, 'a').write('python\\n')\n"
-    write(Path(installation.environ["PYTHONPATH"], "sitecustomize.py"), note)
-    done = installation.doctor("check", "--report", "no/where.json")
+def test_a_report_makes_the_folders_above_it(installation: Installation) -> None:
+    """A folder that is not there is made, so that a pipeline need not do it before."""
+    done = installation.doctor("check", "10", "--select", "dataset", "--report", "new/and/newer/r.json")
 
-    assert (done.returncode, started.exists()) == (2, False)
+    assert done.returncode in (0, 1), done.stderr
+    assert json.loads(installation.path("new", "and", "newer", "r.json").read_text(encoding="utf-8"))["verdict"]
+
+
+def test_a_report_below_a_file_costs_no_finding(installation: Installation) -> None:
+    """Where no folder can be made, findings and annotations are told all the same, and one sentence says why."""
+    installation.path("taken").write_text("", encoding="utf-8")
+    reports = ("--report", "taken/r.sarif", "--report", "taken/below/r.xml", "--report", "good.json")
+    done = installation.doctor("check", "--facts", str(RECORDED), "--format", "github", *reports)
+    said = [line for line in done.stderr.splitlines() if "cannot be written" in line]
+
+    assert done.returncode == 2
+    assert said[0] == f"nnunet-doctor: {Path('taken/r.sarif')} cannot be written: taken is not a folder"
+    assert [line.split(" cannot")[0] for line in said[1:]] == [f"nnunet-doctor: {Path('taken/below/r.xml')}"]
+    assert "\n::error file=" in done.stdout
+    assert json.loads(installation.path("good.json").read_text(encoding="utf-8"))["verdict"] == "problems"
 
 
 def test_checks_of_a_dataset_start_no_other_process(installation: Installation) -> None:

@@ -228,6 +228,133 @@ def test_entries_of_others_do_no_harm(desk: Desk) -> None:
     assert desk.doctor("explain", "ward-rule").stdout.startswith("training/ward-rule  [warning]  pack ward\n")
 
 
+LAID = {
+    "the package": ("acme_pack", "acme_pack/checks/"),
+    "a folder of it": ("acme_pack:rules", "acme_pack/rules/"),
+    "the folder, as a module is written": ("acme_pack.checks", "acme_pack/checks/"),
+    "a folder in a folder": ("acme_pack:data/checks", "acme_pack/data/checks/"),
+    "a folder in a folder, as a module is written": ("acme_pack.data.checks", "acme_pack/data/checks/"),
+    "a folder in a folder, with dots": ("acme_pack:data.checks", "acme_pack/data/checks/"),
+    "a package in the package": ("acme_pack.data:rules", "acme_pack/data/rules/"),
+    "the folder that holds the checks": ("acme_pack:data", "acme_pack/data/checks/"),
+    "the package that holds the checks": ("acme_pack.data", "acme_pack/data/checks/"),
+    "the package, which holds the areas": ("acme_pack", "acme_pack/"),
+    "a folder, for an extra": ("acme_pack:rules [all]", "acme_pack/rules/"),
+}
+
+
+@pytest.mark.parametrize(("entry", "folder"), LAID.values(), ids=LAID.keys())
+@pytest.mark.parametrize("package", [True, False], ids=["packages", "folders"])
+def test_checks_are_found_wherever_an_entry_may_say(desk: Desk, entry: str, folder: str, *, package: bool) -> None:
+    """The folder that an entry names, or ``checks`` in it, whether Python takes it for a package; nothing is imported."""
+    code = {"acme_pack/__init__.py": "raise SystemExit('imported')"}
+    code |= {f"{folder}__init__.py": "raise SystemExit('imported')"} if package else {}
+    entries = f"[nnunet_doctor.checks]\nacme = {entry}\n"
+    desk.make("acme", entries, {**code, f"{folder}training/acme-rule.toml": CHECK})
+    done = desk.doctor("explain", "acme-rule")
+
+    assert done.stdout.startswith("training/acme-rule  [warning]  pack acme\n"), done.stderr
+
+
+@pytest.mark.parametrize("entry", ["acme_pack:../outside", "acme_pack:/outside", "acme_pack:..", "acme_pack:nowhere"])
+def test_an_entry_names_no_folder_outside_its_package(desk: Desk, entry: str) -> None:
+    """What lies elsewhere is no part of the pack, and is not asked."""
+    files = {"acme_pack/__init__.py": "", "outside/training/acme-rule.toml": CHECK}
+    desk.make("acme", f"[nnunet_doctor.checks]\nacme = {entry}\n", files)
+
+    assert "The pack acme is left out: " in desk.doctor("list").stderr
+
+
+LOADED = {
+    "an id of ours": ({"triton/triton-missing.toml": CHECK}, "mine", "the id 'triton-missing' is taken by a built-in"),
+    "an id of ours in another area": (
+        {"os/triton-missing.toml": CHECK},
+        "mine/os/triton-missing.toml",
+        "the id 'triton-missing' is taken by a built-in check",
+    ),
+    "an id of its own": (
+        {"os/twin.toml": CHECK, "training/twin.toml": CHECK},
+        "mine/training",
+        "the id 'twin' is taken by",
+    ),
+    "a lost explanation": (
+        {"os/own-rule.toml": 'explains = ["other-rule", "triton-mising"]\n' + CHECK, "os/other-rule.toml": CHECK},
+        "mine",
+        "own-rule.toml:1: 'explains' names 'triton-mising', and there is no such check; did you mean 'triton-missing'?",
+    ),
+    "a lost explanation of its own": (
+        {"os/own-rule.toml": 'explains = ["other-rul"]\n' + CHECK, "training/other-rule.toml": CHECK},
+        "mine/os/own-rule.toml",
+        "did you mean 'other-rule'?",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "path", "words"), LOADED.values(), ids=LOADED.keys())
+def test_what_cannot_be_loaded_fails_its_test(desk: Desk, files: dict[str, str], path: str, words: str) -> None:
+    """`checks test` passes no pack that `--checks` refuses for the company that it is in."""
+    for file, text in files.items():
+        write(desk.base / "mine" / file, text)
+    tested = desk.doctor("checks", "test", path)
+    asked = desk.doctor("check", "--quick", "--checks", "mine")
+
+    assert (tested.returncode, words in tested.stdout) == (1, True), tested.stdout
+    assert asked.returncode == 2, asked.stdout
+
+
+def test_a_lost_explanation_is_told_with_its_line(desk: Desk) -> None:
+    """Whoever asks a folder whose check explains none that exists is shown the line, and the nearest id."""
+    write(desk.base / "mine/os/own-rule.toml", 'severity = "info"\nexplains = ["nan-s"]\n' + CHECK.partition("\n")[2])
+    done = desk.doctor("check", "--quick", "--checks", "mine")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "own-rule.toml:2: 'explains' names 'nan-s', and there is no such check; did you mean 'nan'?" in done.stderr
+
+
+def test_explanations_of_its_own_and_ours_pass(desk: Desk) -> None:
+    """One file of a pack may explain what another file of it finds, and what we find."""
+    write(desk.base / "mine/os/own-rule.toml", 'explains = ["other-rule", "triton-missing"]\n' + CHECK)
+    write(desk.base / "mine/training/other-rule.toml", CHECK)
+    done = desk.doctor("checks", "test", "mine/os/own-rule.toml")
+
+    assert (done.returncode, done.stdout.count("ok  ")) == (0, 1), done.stdout
+
+
+@pytest.mark.parametrize("folder", ["checks", "checks/triton", "checks/triton/triton-missing.toml"])
+def test_our_own_catalogue_passes_in_another_checkout(desk: Desk, folder: str) -> None:
+    """Whoever changes a built-in check in a checkout that is not installed is not told that its id is taken."""
+    shutil.copytree(ROOT / "checks" / "triton", desk.base / "clone" / "checks" / "triton")
+    write(desk.base / "clone" / "nnunet_doctor" / "check.py", "")
+    done = desk.doctor("checks", "test", f"clone/{folder}")
+
+    assert (done.returncode, " 0 FAIL" in done.stdout) == (0, True), done.stdout
+
+
+def test_a_built_in_check_passes_where_it_lies(desk: Desk) -> None:
+    """Its id is its own."""
+    assert desk.doctor("checks", "test", str(ROOT / "checks" / "triton")).returncode == 0
+
+
+def test_a_pack_is_tested_by_the_folder_that_holds_it(desk: Desk) -> None:
+    """The folder above ``checks`` will do, as in an entry."""
+    done = desk.doctor("checks", "test", str(PACKS / "scanner" / "scanner_pack"))
+
+    assert (done.returncode, done.stdout.count("ok  ")) == (0, 2), done.stdout + done.stderr
+
+
+def test_an_example_of_the_unknown_is_asked_for(desk: Desk) -> None:
+    """A check whose facts can be unknown, with no example of that, passes, and its author is told."""
+    text = CHECK.rpartition("[[example]]")[0]
+    write(desk.base / "mine/os/own-rule.toml", text)
+    done = desk.doctor("checks", "test", "mine")
+    chinese = desk.doctor("checks", "test", "mine", "--lang", "zh")
+
+    assert "unknown" not in text
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 ok, 0 FAIL")
+    assert "warn  mine/os/own-rule.toml: no [[example]] expects 'unknown'" in done.stdout.replace("\\", "/")
+    assert "own-rule.toml：没有期望 'unknown' 的 [[example]]" in chinese.stdout
+
+
 @pytest.mark.parametrize(("file", "words"), [("notes.txt", "there is no check file"), ("rule.toml", "no area folder")])
 def test_a_folder_whose_checks_are_not_read_is_refused(desk: Desk, file: str, words: str) -> None:
     """Whoever names a folder without area folders would take a check that was never asked for one that passed."""

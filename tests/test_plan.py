@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import check_text
-from shared import CHECKS, tries
+from shared import CHECKS, MACHINES as RECORDED, facts_of, tries
+from together import together
 
 from nnunet_doctor.check import Check, read_check
 from nnunet_doctor.engine import diagnose
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.facts.tables import row_for, table
-from nnunet_doctor.plan import plan
+from nnunet_doctor.plan import Reason, plan, with_fix_of
 from nnunet_doctor.settings import OPTIONS, VARIABLES, overlay, parse_options
 
 WORDS: dict[str, list[object]] = {
@@ -107,7 +111,17 @@ def test_plan_over_made_up_machines(facts: Facts) -> None:
     assert plan(facts, CHECKS).reasons == planned.reasons
     assert set(planned.env) <= set(VARIABLES) & set(understood)
     assert set(parse_options(planned.args)) <= set(OPTIONS)
+    assert raised_in(planned.reasons, facts) == []
     assert {reason.because for reason in planned.reasons} <= {check.id for check in CHECKS}
+
+
+AMOUNTS = {name: setting.in_force for name, setting in {**VARIABLES, **OPTIONS}.items() if setting.in_force}
+
+
+def raised_in(reasons: Sequence[Reason], facts: Facts) -> list[Reason]:
+    """List the settings that are not below what is in force."""
+    amounts = [(reason, facts[AMOUNTS[reason.setting]]) for reason in reasons if reason.setting in AMOUNTS]
+    return [reason for reason, had in amounts if isinstance(had, int) and int(reason.value) >= had]
 
 
 def check_of(severity: str, when: str, launch: str, name: str = "some-check", origin: str = "built in") -> Check:
@@ -194,3 +208,99 @@ def test_a_setting_with_an_unknown_value_is_not_taken() -> None:
     asks = check_of("error", "training.compiles", 'launch.env = { nnUNet_n_proc_DA = "{training.safe_workers}" }')
 
     assert plan(machine(), [asks]).env == {}
+
+
+# --- amounts: a setting that lowers something never raises it ------------------------------------------------------
+
+FEWER = 'launch.env = { nnUNet_n_proc_DA = "2" }'
+ROOMY: dict[str, object] = {"resources__cpus": 16, "resources__cpus_machine": 16}
+
+
+@pytest.mark.parametrize(("mine", "expected"), [(None, {"nnUNet_n_proc_DA": "2"}), ("1", {}), ("2", {}), ("0", {})])
+def test_fewer_workers_are_never_more_than_mine(mine: str | None, expected: dict[str, str]) -> None:
+    """Where as few workers or fewer are in force, a fix that takes fewer is no fix, and is not offered."""
+    asks = check_of("error", "training.num_gpus == 2", FEWER)
+    planned = plan(machine(nnunet__workers_variable=mine, training__num_gpus=2, **ROOMY), [asks])
+    offered = [fix for finding in planned.diagnosis.findings for fix in finding.fixes if fix.env]
+
+    assert planned.env == expected
+    assert offered == []  # done already, or no help
+
+
+def test_what_few_processors_allow_is_in_force_without_a_variable() -> None:
+    """nnU-Net itself starts no more workers than there are processors."""
+    asks = check_of("error", "training.num_gpus == 2", FEWER)
+
+    assert plan(machine(training__num_gpus=2, resources__cpus=2, resources__cpus_machine=2), [asks]).env == {}
+
+
+def test_fewer_gpus_are_never_more_than_asked_for() -> None:
+    """-num_gpus is lowered to a batch size, and not raised to one."""
+    asks = check_of("error", "training.num_gpus == 2", 'launch.args = ["-num_gpus", "{preprocessed.batch_size}"]')
+    four = plan(machine(training__num_gpus=2, preprocessed__batch_size=4), [asks])
+    one = plan(machine(training__num_gpus=2, preprocessed__batch_size=1), [asks])
+
+    assert (four.args, one.args) == ([], ["-num_gpus", "1"])
+
+
+def test_only_what_is_lowered_is_set() -> None:
+    """Of a fix for workers and processes only the part is taken, and offered, that lowers something."""
+    both = 'launch.env = { nnUNet_n_proc_DA = "2", nnUNet_def_n_proc = "2" }'
+    asks = check_of("error", "training.num_gpus == 2", both)
+    facts = machine(nnunet__workers_variable="1", training__num_gpus=2, **ROOMY)
+    (finding,) = diagnose(facts, [asks]).findings
+
+    assert plan(facts, [asks]).env == {"nnUNet_def_n_proc": "2"}
+    assert [dict(fix.env) for fix in finding.fixes if fix.env] == [{"nnUNet_def_n_proc": "2"}]
+
+
+def test_a_setting_of_the_plan_may_be_lowered_further() -> None:
+    """Two checks that ask for fewer workers get the smaller number, and the plan ends."""
+    four = check_of("error", "training.workers > 4", 'launch.env = { nnUNet_n_proc_DA = "4" }', name="four")
+    none = check_of("error", "training.workers > 0", 'launch.env = { nnUNet_n_proc_DA = "0" }', name="none")
+    planned = plan(machine(nnunet__workers_variable="8", **ROOMY), [four, none])
+
+    assert [(item.value, item.because, item.overrules) for item in planned.reasons] == [("0", "none", "8")]
+    assert planned.is_safe
+
+
+def test_after_a_failure_nothing_is_raised() -> None:
+    """A log that shows too many workers sets fewer than there were, also fewer than the plan took, or nothing."""
+    shown = check_of("error", "training.num_gpus == 8", FEWER, name="shown")
+    plans = check_of("error", "training.workers > 4", 'launch.env = { nnUNet_n_proc_DA = "4" }', name="plans")
+
+    def after(mine: str | None) -> dict[str, str] | None:
+        facts = machine(nnunet__workers_variable=mine, **ROOMY)
+        found = with_fix_of(plan(facts, [plans]), shown, facts, [plans])
+        return found and found.env
+
+    assert [after(mine) for mine in (None, "3", "2", "1", "0")] == [
+        {"nnUNet_n_proc_DA": "2"},
+        {"nnUNet_n_proc_DA": "2"},
+        None,
+        None,
+        None,
+    ]
+
+
+LOWERING = [check for check in CHECKS if any({*fix.env, *parse_options(fix.args)} & {*AMOUNTS} for fix in check.fixes)]
+SMALL: dict[str, object] = {
+    "nnunet.workers_variable": "1", "nnunet.processes_variable": "1", "training.num_gpus": 1, "resources.blas_threads": 1,
+}  # fmt: skip
+
+
+@together("name", RECORDED)
+def test_on_recorded_machines_nothing_is_raised(name: str) -> None:
+    """Whatever check of the catalogue a log shows there, and in the plan before: no amount is above the one in force."""
+    recorded = facts_of(name)
+    few = derive(recorded.with_values({fact: value for fact, value in SMALL.items()}))  # type: ignore[arg-type]
+    raised = [
+        (reason.because, reason.setting, reason.value)
+        for facts in (recorded, few)
+        for planned in [plan(facts, CHECKS)]
+        for check in [None, *LOWERING]
+        for after in [planned if check is None else with_fix_of(planned, check, facts, CHECKS)]
+        for reason in raised_in(after.reasons if after else (), facts)
+    ]
+
+    assert raised == []

@@ -112,6 +112,31 @@ TOKENS = {
     "licence key": ("ABCD-EFGH-1234-5678", "activated with {} today"),
     "licence key by its name": ("M-9981", "licence key: {}"),
     "base 64": ("Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4MTIz", "got {}"),
+    "Azure": ("Zm9vAbCdEf==", "DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=core"),
+    "Azure, signature of an address": ("Zm9vAbCdEf%3D", "https://a.blob.core.windows.net/raw?sv=2024-01-01&sig={}"),
+    "Google": ("ya29.a0AfB_byC1d-2e3", "access with {} is over"),
+    "Google, client": ("GOCSPX-aB3_cD4-eF5gH6iJ7kL8", "client {}"),
+    "SendGrid": ("SG.aBcDeFgH_1234.k-LmNoPqRsTuVwXyZ", "mail by {}"),
+    "GitLab, runner": ("glrt-t1_aBcDeFgH12345678", "registered with {}"),
+    "webhook": ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "{}"),
+    "NVIDIA": ("nvapi-aB3_cD4-eF5gH6iJ7kL8mN9oP0", "docker login nvcr.io with {}"),
+    "Vault": ("hvs.CAESIJ1aB2cD3eF4gH5iJ6", "vault says {}"),
+    "Stripe": ("sk_" + "live_" + "aB3d5fG7hJ9k", "{}"),
+    "Databricks": ("dapi" + "0123456789abcdef" * 2, "{}"),
+    "password of MySQL": ("hunter2", "mysql -u anna -p{} studies"),
+    "password of a registry": ("hunter2", "docker login -u anna -p {} registry"),
+    "password behind a word": ("hunter2", "passwd {}"),
+    "password with digits behind a word": ("hunter2", "the password {} is wrong"),
+    "password of netrc": ("geheim", "machine x login anna password {}"),
+    "password of smbclient": ("hunter2", "smbclient //nas/raw -U anna%{}"),
+    "password of sshpass": ("hunter2", "sshpass -p {} ssh node"),
+    "session": ("7FabcDE9k2", "Cookie: session={}; path"),
+    "cookie": ("s%3Aabcdef", "Set-Cookie: connect.sid={}"),
+    "public key": ("AAAAB3NzaC1yc2EAAAADAQABAAABgQC7/x+Kz", "ssh-rsa {} anna@gpu"),
+    "public key, short": ("AAAAC3NzaC1lZDI1NTE5AAAAIKz", "ssh-ed25519 {}"),
+    "fingerprint": ("k3x9Zz0Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8Qr9St0Uv1Wx2", "key fingerprint is SHA256:{}."),
+    "a mixture of letters and digits": ("q7FabC2dE9kLmN4pQrS8", "got {} back"),
+    "Telegram": ("AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "bot 1234567890:{}"),
 }
 PEOPLE = {
     "e-mail": ("a.mueller+nnunet@klinik-nord.de", "mail to {}"),
@@ -171,6 +196,59 @@ PEOPLE = {
     "number of a series": ("1.2.840.113619.2.55.3.6046", "SeriesInstanceUID {}.971.1"),
     "dataset": ("KarlStudie", "Preprocessing dataset Dataset010_{}"),
     "case in a log": ("Schmidt_Karl_1957", "predicting Schmidt_Karl_1957"),
+    "user of a domain": ("schmidt", "KLINIK\\{} has no access"),
+    "user of a computer": ("karl", "DESKTOP-A1B2C3D\\{}"),
+    "computer of a user": ("A1B2C3D", "on DESKTOP-{} since Monday"),
+    "user of a domain, by a word": ("schmidt", "user Klinik\\{} is locked"),
+    "user of id": ("schmidt", "uid=1001({}) gid=100(users) groups=100(users)"),
+    "group of id": ("radiology", "uid=0(root) gid=0(root) groups=0(root),44(video),1002({})"),
+    "user of chown": ("schmidt", "chown: invalid user: '{}:radiology'"),
+    "group of chown": ("radiology", "chown: invalid user: '1001:{}'"),
+    "group of chgrp": ("radiology", "chgrp: invalid group: \u2018{}\u2019"),
+    "user that is none": ("schmidt", "id: \u2018{}\u2019: no such user"),
+    "user of su": ("schmidt", "su: user {} does not exist"),
+    "owner of a file": ("schmidt", "drwxr-xr-x 2 {} radiology 4096 Nov 24 10:00 nnUNet_raw"),
+    "group of a file": ("radiology", "-rw-r-----. 1 root {} 4096 Nov 24 10:00 plans.json"),
+    "owner by stat": ("schmidt", "Access: (0755/drwxr-xr-x)  Uid: ( 1001/ {})   Gid: (  100/   users)"),
+    "user of sudo": ("schmidt", "sudo: {} : user NOT in sudoers ; TTY=pts/0"),
+    "user of sudo's question": ("schmidt", "[sudo] password for {}: "),
+    "user of sudo's answer": ("schmidt", "{} is not in the sudoers file."),
+    "user of a login": ("schmidt", "Accepted publickey for {} from 10.0.0.7 port 22"),
+    "user of PAM": ("schmidt", "pam_unix(sshd:session): session opened for user {}(uid=1001) by (uid=0)"),
+    "user of ps": ("schmidt", "{}     4711 99.0  1.2 123456  7890 ?  Rl  10:00  1:23 python train.py"),
+    "user of top": ("schmidt", " 4711 {}   20   0   12.3g   4.5g   1.2g R  99.0   1.2   1:23.45 python"),
+    "user of who": ("schmidt", "{}  pts/0        2026-11-24 10:00 (login)"),
+    "user of gpustat": ("schmidt", "[0] NVIDIA A100 | 34'C,   0 % |  5000 / 40960 MB | root(3M) {}(5000M)"),
+    "user of squeue": ("schmidt", "   4711       gpu    train  {}  R       1:23      1 node17"),
+    "node of squeue": ("knoten17", "   4711       gpu    train  root  R       1:23      1 {}"),
+    "user of scontrol": ("schmidt", "   UserId={}(1001) GroupId=users(100) MCS_label=N/A"),
+    "account of scontrol": ("radiology", "   Priority=1 Nice=0 Account={} QOS=normal"),
+    "node of scontrol": ("knoten", "   BatchHost={}"),
+    "node of LSF": ("knoten", "Job was executed on host(s) <8*{}>, in queue <gpu>, as user <root>"),
+    "user of LSF": ("schmidt", "Job was executed on host(s) <x>, in queue <gpu>, as user <{}> in cluster <c>."),
+    "node of ssh": ("node17", "Connection to {} closed by remote host."),
+    "node of ssh, refused": ("node17", "ssh: connect to host {} port 22: Connection refused"),
+    "node of ssh, unknown": ("knoten", "ssh: Could not resolve hostname {}: Name or service not known"),
+    "node of MPI": ("node17", "[{}:12345] *** Process received signal ***"),
+    "node of mpirun": ("knoten", "mpirun noticed that process rank 0 with PID 47 on node {} exited on signal 9"),
+    "node of NCCL": ("knoten", "{}:12345:12399 [0] NCCL WARN Call to connect failed"),
+    "node of torch": ("knoten", "The client socket has failed to connect to [{}]:29500 (errno: 110)."),
+    "node of torch, by its name": ("knoten", "The IPv4 network addresses of ({}, 29500) cannot be retrieved"),
+    "node of torchrun": ("knoten", "  host      : {}\n  rank      : 0 (local_rank: 0)"),
+    "node of slurmstepd": ("knoten", "slurmstepd-{}: error: Detected 1 oom_kill event in StepId=47.0."),
+    "node of syslog": ("dgx-karl", "Nov 24 10:00:00 {} kernel: NVRM: Xid (PCI:0000:65:00): 79"),
+    "node of syslog, to the second": ("dgx-karl", "2026-11-24T10:00:00.123456+01:00 {} kernel: NVRM: Xid"),
+    "number of a patient, medical": ("00123456", "MRN 00123456 is left out"),
+    "number of a patient, Chinese": ("00123456", "\u4f4f\u9662\u53f7\uff1a{}"),
+    "birthday": ("19570302", "DOB 19570302"),
+    "birthday, written": ("02.03.1957", "geb. {}"),
+    "birthday, Chinese": ("1957\u5e743\u67082\u65e5", "\u51fa\u751f\u65e5\u671f\uff1a{}"),
+    "patient, Chinese": ("\u5f20\u4e09", "\u60a3\u8005{}\u7684\u56fe\u50cf"),
+    "patient, Chinese, at the end": ("\u738b\u5c0f\u660e", "\u75c5\u4eba\uff1a{}"),
+    "patient, by a title": ("Schmidt", "as Dr. {} has said"),
+    "patient of DICOM": ("Schmidt", "reading {}^Karl^^ now"),
+    "patient of dcmdump": ("Schmidt", "(0010,0010) PN [{}, Karl]         #  12, 1 PatientName"),
+    "patient with both names": ("Schmidt", "no image of patient Karl {} is left"),
 }
 NASTY = TOKENS | PEOPLE
 
@@ -325,6 +403,21 @@ HARMLESS = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 10.75 GiB",
     "https://github.com/MIC-DKFZ/nnUNet/issues/2219",
     "/proc/meminfo, /sys/bus/pci, /dev/shm",
+    "[cuda:0] [rank0:123] [trainer.py:120] [ForkPoolWorker-1:4711] [epoch:1000]",
+    "2026-11-24T10:00:00 INFO trainer: epoch 3",
+    "Tue Nov 24 10:00:00 2026 epoch: 3",
+    "failed to connect to [localhost]:29500, host memory: 3 GiB, connect to host memory",
+    "patient data, patient Name, patient ids; by user code; of user input",
+    "uid=0(root) gid=0(root) groups=0(root),44(video),27(sudo)",
+    "drwxrwxrwt 2 root root 40 Nov 24 10:00 shm",
+    "NT AUTHORITY\\SYSTEM, ERROR\\nTraceback",
+    "KeyError: 'getpwuid(): uid not found: 1001'",
+    "the password was wrong, passphrase for key, unexpected token, session=1, signature=(self, x)",
+    "_ZN3c105ErrorC2ENS_14SourceLocationESs, cutlass_80_tensorop_s1688gemm_128x128_16x5_nn_align4",
+    "glibc-2.17-317.el7.x86_64, ConvTranspose3DBackward0, Float32ToBFloat16",
+    "SLURM_JOB_ACCOUNT, exec_host, host : device",
+    "\u60a3\u8005\u6570\u636e\uff0c\u60a3\u8005\u7f16\u53f7\uff0c\u60a3\u8005\u4efb\u4f55\u56fe\u50cf",
+    "x^2, dx^dy, a**b, 2^10",
 )
 
 
@@ -332,6 +425,20 @@ HARMLESS = (
 def test_harmless_texts_stay(text: str) -> None:
     """What helps to understand a failure and names nobody is not garbled."""
     assert Redactor(names=["amueller"]).text(text) == text
+
+
+def test_lines_of_a_cluster_keep_their_shape() -> None:
+    """What reads the log still sees where MPI, NCCL and syslog put a node, and the node is one wherever it is named."""
+    log = "[node17:12345] *** Process received signal ***\nNov 24 10:00:00 node17 kernel: NVRM: Xid 79 on node17\n"
+
+    assert Redactor().text(log) == log.replace("node17", "xxxx00")
+
+
+def test_short_names_hide_no_words() -> None:
+    """A user called max is replaced where the line names users, and max_num_epochs stays."""
+    log = "drwxr-xr-x 2 max max 4096 Nov 24 10:00 x\nmax epochs, max_num_epochs"
+
+    assert Redactor().text(log) == log.replace("2 max max", "2 xxx xxx")
 
 
 def test_frames_of_installed_packages_stay() -> None:
@@ -465,6 +572,18 @@ LONG = {
     "keys": "AB12-",
     "passwords": 'password="',
     "homes": "/home/A B ",
+    "nodes": "[a-1",
+    "domains": "AB\\",
+    "owners": "-rw-r--r-- 1 a ",
+    "groups": "groups=1(",
+    "users": "uid=1(a",
+    "letters of both cases": "aB1",
+    "sentences of DICOM": "Ab^",
+    "accounts": "mysql -a ",
+    "answers": "a is not in the sudoer ",
+    "patients": "\u60a3\u8005\u5f20",
+    "births": "DOB   ",
+    "stamps": "Nov 24 10:00:00 a ",
 }
 
 

@@ -52,6 +52,17 @@ def test_refusal(case: dict) -> None:
     assert case["words"] in str(caught.value)
 
 
+def test_several_lines_are_told_as_one() -> None:
+    """A report and a list show a condition in one line, without its comments."""
+    when = When.parse("""
+        platform.os == 'windows'  # natively
+        and (training.compiles
+             or not triton.importable)
+    """)
+
+    assert when.text == "platform.os == 'windows' and (training.compiles or not triton.importable)"
+
+
 @pytest.mark.parametrize("text", ["(" * 5000, "not " * 50000 + "training.compiles", "x" * 10**6, "\0", ""])
 def test_hostile_conditions_are_refused(text: str) -> None:
     """A condition made to exhaust the reader gets the ordinary refusal."""

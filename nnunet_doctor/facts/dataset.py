@@ -35,6 +35,17 @@ class DatasetFacts:
     cases: int | None | Unknown = fact("cases that there are by nnU-Net's rules of names")
     files: int | None | Unknown = fact("files that were looked into")
     decoded_gib: float | None | Unknown = fact("voxels that were decoded, in GiB")
+    image_files: int | None | Unknown = fact("number of files of images")
+    image_bytes: int | None | Unknown = fact("what the images take on the disk, in bytes")
+    image_content: str | None | Unknown = fact(
+        "fingerprint of the images, by names, sizes and a part of each file; the same for a copy"
+    )
+    label_files: int | None | Unknown = fact("number of files of labels")
+    label_bytes: int | None | Unknown = fact("what the labels take on the disk, in bytes")
+    label_content: str | None | Unknown = fact(
+        "fingerprint of the labels, by names, sizes and a part of each file; the same for a copy"
+    )
+    json_content: str | None | Unknown = fact("fingerprint of dataset.json, without blanks; None without that file")
     predict_input: str | None | Unknown = fact("folder of images to predict, when such a one was surveyed")
     model: str | None | Unknown = fact("model or dataset that the images to predict are compared with")
 
@@ -59,6 +70,9 @@ class DatasetFacts:
         "channel_names whose keys are not 0, 1, ... in this order"
     )
     json_labels: tuple[Detail, ...] | None | Unknown = fact("labels of dataset.json that nnU-Net refuses")
+    ignore_misspelt: tuple[Detail, ...] | None | Unknown = fact(
+        "labels of dataset.json that are called almost ignore, and are trained like any other"
+    )
     json_regions: tuple[Detail, ...] | None | Unknown = fact(
         "regions of dataset.json that nnU-Net refuses or that overwrite each other"
     )
@@ -147,6 +161,8 @@ class DatasetFacts:
         "images to predict whose axes lie otherwise than those that the model was trained on"
     )
     cases_few: tuple[Detail, ...] | None | Unknown = fact("imagesTr when it holds too few cases for five folds")
+    ending_capitals: tuple[Detail, ...] | None | Unknown = fact("file_ending in capitals that nnU-Net cannot write")
+    test_image_trained: tuple[Detail, ...] | None | Unknown = fact("files of imagesTs that lie in imagesTr too")
     test_images: tuple[Detail, ...] | None | Unknown = fact("files of imagesTs that prediction does not take")
 
     named: bool | Unknown = derived("whether the user names a dataset")

@@ -42,6 +42,9 @@ class PathsFacts:
     preprocessed_rotational: bool | None | Unknown = fact(
         "whether it lies on a hard disk with spinning plates; None when that cannot be told"
     )
+    unreadable: tuple[Detail, ...] | None | Unknown = fact(
+        "folders that are there and whose content may not be listed: variable, path and error; None when none is set"
+    )
     longest_name: int | None | Unknown = fact(
         "on Windows without long paths, where folders are long: length of the longest name of a label; None elsewhere"
     )

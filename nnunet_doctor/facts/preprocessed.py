@@ -84,6 +84,18 @@ class PreprocessedFacts:
     split_repeated: tuple[Detail, ...] | None | Unknown = fact("cases that several folds validate with, and which")
     split_unused: tuple[Detail, ...] | None | Unknown = fact("preprocessed cases that no fold names")
     previous_stage: str | None | Unknown = fact("configuration of the cascade's stage before; None for none")
+    stored_files: int | None | Unknown = fact("number of files of the wanted configuration's cases, without npy")
+    stored_bytes: int | None | Unknown = fact("what these files take on the disk, in bytes")
+    stored_content: str | None | Unknown = fact(
+        "fingerprint of these files, by names, sizes and a part of each; the same for a copy"
+    )
+    plans_content: str | None | Unknown = fact("fingerprint of the plans file, without blanks; None without that file")
+    splits_content: str | None | Unknown = fact(
+        "fingerprint of splits_final.json, without blanks; None without that file"
+    )
+    json_content: str | None | Unknown = fact(
+        "fingerprint of dataset.json beside the plans, without blanks; None without that file"
+    )
     next_lacking: tuple[Detail, ...] | None | Unknown = fact(
         "next stages of the cascade whose cases are not preprocessed: configuration and folder"
     )

@@ -111,6 +111,7 @@ class TrainingFacts:
     compile_python_newest: str | None | Unknown = derived("newest Python that torch.compile of this torch accepts")
     gpu_compilable: bool | None | Unknown = derived("whether every GPU is new enough for Triton; None without GPUs")
     is_trial: bool | Unknown = derived("whether the trainer is one of nnU-Net's short ones, which only try things out")
+    is_whole: bool | Unknown = derived("whether a whole training is meant: no short trainer, and no images to predict")
     on_mps: bool | Unknown = derived("whether the device is the GPU of a Mac")
     is_3d: bool | Unknown = derived("whether the configuration trains in three dimensions")
     may_be_3d: bool | Unknown = derived("the same, or no training is named and it may be")

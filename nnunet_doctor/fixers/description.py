@@ -16,6 +16,7 @@ from nnunet_doctor.fixers.record import Given, Plan
 from nnunet_doctor.fixers.relabel import CHECK, NewValues, consecutive
 from nnunet_doctor.fixers.steps import Replace, is_plain
 from nnunet_doctor.probes.raw.description import MOST_BYTES, MOST_REPAIRED, repaired
+from nnunet_doctor.probes.raw.examine import FORMATS, ending_of
 from nnunet_doctor.probes.raw.survey import Survey
 
 NAME = "dataset.json"
@@ -140,6 +141,7 @@ def add(source: Source, survey: Survey, plan: Plan, cases: int | None, new_value
     else:
         text = _relabelled(text, new_values) if new_values else _turned(text, survey, plan)
         text = _renumbered(text, survey, plan)
+        text = _ended(text, survey, plan)
         text = _counted(text, survey, plan, cases)
     for _, message in survey.found.get("json-duplicate-key", []):
         plan.leave("json-duplicate-key", NAME, "fix_left_duplicate", what=message)
@@ -198,6 +200,31 @@ def _renumbered(text: str, survey: Survey, plan: Plan) -> str:
     why = "fix_left_channel_order" if is_shuffled else "fix_left_channel_keys"
     plan.leave("json-channel-keys", NAME, why, what=_short(", ".join(keys)))
     return text
+
+
+def _ended(text: str, survey: Survey, plan: Plan) -> str:
+    """Write the ending that all images and labels have, where there is none that nnU-Net understands."""
+    faults = [
+        id
+        for id in ("json-type", "json-key-missing")
+        for _, message in survey.found.get(id, [])
+        if message.startswith("file_ending")
+    ]
+    if not faults:
+        return text
+    paths = [path for case in survey.cases for path in (*case.images.values(), case.label) if path]
+    ending = ending_of(paths[0]) if paths else ""
+    if survey.found.get("wrong-file-ending") or not all(path.endswith(ending) for path in paths):
+        return text
+    if ending not in FORMATS:
+        plan.leave(faults[0], NAME, "fix_left_no_cases")
+        return text
+    found = member(text, "file_ending")
+    old = "" if found is None else f" {_short(text[found.start : found.end])}"
+    plan.change(faults[0], NAME, f"file_ending{old} -> {ending}")
+    if found is not None:
+        return edited(text, [Edit(found.start, found.end, json.dumps(ending))])
+    return _with_last(text, f'"file_ending": {json.dumps(ending)}')
 
 
 def _counted(text: str, survey: Survey, plan: Plan, cases: int | None) -> str:

@@ -25,7 +25,7 @@ _KINDS = {
     "time": rb"\bEpoch time: \S* s ?$",
     "best": rb"New best EMA pseudo Dice: ",
     "done": rb"(?:^|: )Training done\. ?$",
-    "predicting": rb"(?:^|: )predicting \S",
+    "predicting": rb"(?:^|: )predicting (?!\S*[/\\])\S",
     "complete": rb"(?:^|: )Validation complete ?$",
     "mean": rb"\bMean Validation Dice: ",
     "start": rb"Please cite the following paper when using nnU-Net",
@@ -34,7 +34,7 @@ _KINDS = {
     "configuration": rb"^Configuration name: ",
     "dataset": rb"'dataset_name': 'Dataset_",
     "wrote": rb"\bdone with \S|Segmentation export complete",
-    "works": rb"(?:^|[:|>F] |(?:ERROR|WARNING|INFO|DEBUG) - )"
+    "works": rb"(?:^|\t|[:|>F] (?:- )?|(?:ERROR|WARNING|INFO|DEBUG) - )"
     rb"(?:Fingerprint extraction|Experiment planning|Plans were saved|Preprocessing |Configuration: )"
     rb"|^Predicting |^verify_dataset_integrity Done|^ ?There are  cases ",
 }

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nnunet_doctor.check import Check, Fix, placeholders
+from nnunet_doctor.check import Check, Fix, lowering, placeholders
 from nnunet_doctor.facts import Facts, Observed, Unknown
 from nnunet_doctor.log.course import Course
-from nnunet_doctor.log.reading import Kept, Match, Quote, Reading, fails
+from nnunet_doctor.log.reading import Kept, Match, Quote, Reading, Shown, fails
 from nnunet_doctor.log.traceback import Raised
 
 Outcome = Literal["healthy", "running", "cause", "consequences", "unknown", "stopped"]
@@ -170,7 +170,9 @@ class _Case:
         if chosen is not None and self._is_over(chosen):
             chosen, live = None, []
         symptoms = [
-            match for match in self.reading.matches if match.kind == "consequence" and not self._is_passed(match)
+            match
+            for match in self.reading.matches
+            if match.kind == "consequence" and not self._is_passed(match) and not self._went_past_warning(match)
         ]
         outcome: Outcome = "cause" if chosen else self._without_cause(real, unknown, symptoms)
         failed = outcome in ("cause", "consequences", "unknown")
@@ -207,7 +209,7 @@ class _Case:
                         check,
                         match,
                         is_weak=others,
-                        is_warning=not ends and check.severity != "error" and not _is_final(match.quote.text),
+                        is_warning=not ends and _only_says(check, match.quote.text),
                         is_contradicted=self._contradicts(check),
                         group=self.reading.tracker.group(match.place, ends=ends),
                         position=self._position(match),
@@ -264,6 +266,11 @@ class _Case:
         if kept is not None and self._is_only_printed(kept):
             return True
         return self.reading.tracker.is_passed(match.place, ends=match.chain is not None)
+
+    def _went_past_warning(self, match: Match) -> bool:
+        """Say whether nnU-Net went on after a line that only warns, as after what pip says of other packages."""
+        warns = all(check.severity != "error" for check in match.checks)
+        return warns and match.chain is None and match.order < self.reading.worked
 
     def _is_over(self, chosen: _Candidate) -> bool:
         """Say whether all was done when it happened: a crash on the way out, after the validation, loses nothing."""
@@ -327,6 +334,8 @@ class _Case:
             return "healthy"
         if symptoms or unknown:
             return "consequences"
+        if course.stage == "none" and self._is_foreign() and any(map(_quotes_error, self.reading.telling)):
+            return "unknown"
         failures = [quote for quote in self._live_failures() if not KILLED.search(quote.text)]
         endings = self._live_endings()
         if failures or (endings and (course.stage == "none" or not all(map(_is_from_outside, endings)))):
@@ -436,6 +445,15 @@ class _Case:
         return tuple(found)
 
 
+_WARNING = re.compile(r"(?:\S{1,400}:\d{1,6}: )?\w{0,40}Warning: ")
+"""How Python prints a warning, which stops nothing."""
+
+
+def _only_says(check: Check, text: str) -> bool:
+    """Say whether a line that is no exception only warns."""
+    return (check.severity != "error" or _WARNING.match(text) is not None) and not _is_final(text)
+
+
 def _is_final(text: str) -> bool:
     """Say whether a line tells of an end, so that it is no mere warning."""
     return bool(KILLED.search(text)) or fails(text)
@@ -445,6 +463,16 @@ def _cause(chosen: _Candidate) -> Cause:
     quote = chosen.match.quote
     likely = chosen.match.chain is None and _WITHOUT_REASON.search(quote.text)
     return Cause(chosen.check, quote, "likely" if likely else "certain")
+
+
+_QUOTED = re.compile(
+    r"""(?:^|[\s"'`(*:=])(?:(?:\w{1,60}\.){0,6}[A-Z]\w{0,60}(?:Error|Exception)|\w{1,60}\.error) ?: ?\S"""
+)
+
+
+def _quotes_error(shown: Shown) -> bool:
+    """Say whether somebody tells of an exception in a sentence."""
+    return _QUOTED.search(shown.quote.text) is not None
 
 
 FRESH_S = 900.0
@@ -562,7 +590,9 @@ def fixes_for(check: Check, facts: Facts) -> tuple[Offered, ...]:
     for fix in check.fixes:
         if _lacks(facts, fix.text.values()):
             continue
-        shown = fix._replace(command=()) if _lacks(facts, fix.command) else fix
+        shown = lowering(fix._replace(command=()) if _lacks(facts, fix.command) else fix, facts)
+        if shown is None:
+            continue
         value, deciding = (True, ()) if fix.when is None else fix.when.holds(facts)
         if value:
             sure.append(Offered(shown, None))

@@ -43,7 +43,9 @@ _STAMPS = (
     # loggers, docker logs -t, kubectl logs --timestamps, GitHub Actions
     re.compile(
         r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\]?:?(?:[ \t]{1,4}|$)"
-        r"(?:-? ?\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]?(?: -| \||:)? )?"
+        r"(?:- [\w.]{1,80} (?=- (?:DEBUG|INFO|WARNING|ERROR|CRITICAL) ))?"
+        r"(?:-? ?\[?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\]?(?: -| \||:)? |- {1,4}\[[\w.-]{1,40}\] "
+        r"|\| (?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {1,4}\| [\w.<>]{1,80}:[\w<>]{1,80}:\d{1,6} - )?"
     ),
     re.compile(r"\[?\d\d:\d\d:\d\d(?:[.,]\d{1,6})?\]? "),
     # the loggers of torch and of Google's libraries
@@ -51,6 +53,8 @@ _STAMPS = (
     # journald and syslog, and the kernel's ring buffer
     re.compile(r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]{1,64} [\w.@/-]{1,64}(?:\[\d{1,9}\])?: "),
     re.compile(r"\[ {0,8}\d{1,9}\.\d{1,9}\] "),
+    # the log of a notebook on Kaggle: seconds, number of the line
+    re.compile(r"\d{1,7}\.\d{1,3}s\t\d{1,7}\t"),
 )
 _OTHERS = (
     # quoted in a mail or an issue; two '>' with a third are Python's prompt

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ from nnunet_doctor.facts import Facts
 from nnunet_doctor.log.course import MARKS, QUIET, Course, Place, Tracker, kind_of
 from nnunet_doctor.log.facts import DETECTORS, Learner
 from nnunet_doctor.log.literals import DIGITS, Index, needs_of
-from nnunet_doctor.log.prefix import strip_prefixes
+from nnunet_doctor.log.prefix import Stripped, strip_prefixes
 from nnunet_doctor.log.signatures import Signature, finds, signatures_of
 from nnunet_doctor.log.source import Piece
 from nnunet_doctor.log.traceback import Chain, Tracebacks
@@ -73,6 +73,17 @@ class Shown(NamedTuple):
     order: int
     quote: Quote
     place: Place
+
+
+class _Named(NamedTuple):
+    """The line that names an exception, with those that go on with it where a terminal has folded it."""
+
+    order: int
+    chain: int
+    quote: Quote
+    text: str
+    last: int
+    folds: int = 0
 
 
 class Kept(NamedTuple):
@@ -175,7 +186,8 @@ AS_A_SHELL_SAYS = {
 _TELLING = re.compile(
     r"[Ee]rror\b|ERROR|Exception\b|[Ff]atal|FATAL|[Ff]ailed\b|[Ff]ailure|FAIL|[Aa]bort|[Kk]illed\b|OOM|[Oo]om[-_]kill"
     r"|core dumped|terminate called|[Ss]egmentation [Ff]ault|[Cc]annot |[Cc]ould not|[Uu]nable to|[Nn]o such file"
-    r"|denied|[Nn]ot found|Terminated|Bus error|No space left|[Tt]imed out|[Tt]imeout|TIMEOUT|not recognized|[Ii]nvalid"
+    r"|denied|[Nn]ot found|no matches found"
+    r"|Terminated|Bus error|No space left|[Tt]imed out|[Tt]imeout|TIMEOUT|not recognized|[Ii]nvalid"
     r"|[Cc]orrupt|CANCELLED|refused|不是内部|识别为|未找到|没有那个"
 )
 
@@ -183,7 +195,10 @@ _FAILS = re.compile(
     r"^(?:\S{1,80}: )?error: |\berror: the following arguments|^Fatal Python error|terminate called|core dumped\)"
     r"|^\S{0,200}: (?:line \d{1,6}: )?\S{1,200}: (?:command not found|No such file or directory|Permission denied)"
     r"|不是内部或外部命令|项识别为 ?(?:cmdlet|命令)|未找到命令|: 没有那个文件或目录$"
-    r"|^slurmstepd: error|^srun: error|: command not found|is not recognized as (?:an internal|the name)"
+    r"|^slurmstepd: error|^srun: error|\bError response from daemon: "
+    r"|^ERROR: (?:No matching distribution|Could not (?:find|install) )"
+    r"|^Exception in background worker \d|^zsh: no matches found: "
+    r"|: command not found|is not recognized as (?:an internal|the name)"
     r"|^(?:Killed|Aborted|Terminated|Bus error|Segmentation fault)\b|\bCANCELLED AT\b|^=>> PBS: "
 )
 """Lines that are no traceback, and say for certain that something ended."""
@@ -207,6 +222,10 @@ _STAMP = re.compile(r"\b(20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d)")
 
 _BEGINS = b"Traceback (most recent call last)"
 
+NARROWEST = 40
+"""Characters of the narrowest window that folds what it shows."""
+
+MOST_FOLDS = 3
 MOST_ALIKE = 12
 MOST_BLOCKS = 2000
 MOST_KINDS = 200_000
@@ -269,6 +288,7 @@ class Reader:
         self._endings: list[Ending] = []
         self._telling: deque[Shown] = deque(maxlen=MOST_TELLING)
         self._last: deque[Quote] = deque(maxlen=6)
+        self._named: _Named | None = None
         self._worked = -1
         self.age: float | None = None
         self.is_own = False
@@ -440,14 +460,18 @@ class Reader:
 
     def _line(self, lines: Sequence[bytes], numbers: Sequence[int], kind: bytes, look: _Looks | None, at: int) -> None:
         raw = lines[at].decode("utf-8", "replace")
-        text, stream, stamped = strip_prefixes(raw)
-        chain: int | None = None
+        line = strip_prefixes(raw)
+        text, chain = line.text, None
         if self._tracebacks.is_inside or (look and look.is_structure):
-            chain = self._tracebacks.take(numbers[at], stream, text, stamped=stamped)
-            if chain is not None and chain not in self._begun:
-                self._begun[chain] = (self._order + at, self.tracker.place)
-            if self._tracebacks.finished:
-                self._harvest()
+            chain = self._trace(numbers[at], line, at)
+        said = text
+        if chain is not None:
+            if self._named and self._named.chain == chain and self._named.last == numbers[at] - 1:
+                self._unfold(self._named, text)
+            if self._tracebacks.names(numbers[at], line.stream):
+                said = text.lstrip()
+                quote = self._quote(lines, numbers[at], text, at)
+                self._named = _Named(self._order + at, chain, quote, text, numbers[at])
         if look is None:
             return
         if look.course:
@@ -455,7 +479,7 @@ class Reader:
             self._worked = self._order + at
         if look.facts:
             self._learn_facts(look, kind, text, raw)
-        hits = [item for item in map(self._known.signatures.__getitem__, look.signatures) if finds(item, text, raw)]
+        hits = [item for item in map(self._known.signatures.__getitem__, look.signatures) if finds(item, said, raw)]
         ending = ENDING.search(text) if look.is_ending else None
         tells = look.is_telling and _TELLING.search(text) is not None
         if hits or ending or tells:
@@ -463,6 +487,29 @@ class Reader:
             self._note(self._order + at, quote, hits, ending, chain, tells=tells)
         if not look.is_structure and not look.is_ending and not look.course:
             self._count_alike(kind, look, hits)
+
+    def _unfold(self, named: _Named, text: str) -> None:
+        """Look at the line that names an exception together with the next: windows fold what is wider than they are."""
+        whole = f"{named.text} {text.strip()}"
+        if len(named.text) < NARROWEST:
+            return
+        for each in dict.fromkeys((whole, whole.replace("  ", " "), named.text + text.strip())):
+            kind = each.encode().translate(None, DIGITS)
+            found = self._known.index.candidates([kind]).get(0, ())
+            for signature in (self._known.signatures[number] for number in found if number < self._known.first_fact):
+                if signature.expression.search(each) and not any(map(signature.expression.search, (named.text, text))):
+                    self._match(signature, named.order, replace(named.quote, text=each[:SHOWN]), named.chain)
+        more = named.folds + 1 < MOST_FOLDS and len(text) >= NARROWEST
+        self._named = named._replace(text=whole, last=named.last + 1, folds=named.folds + 1) if more else None
+
+    def _trace(self, number: int, line: Stripped, at: int) -> int | None:
+        """Hand a line to the tracebacks; return the chain that it belongs to."""
+        chain = self._tracebacks.take(number, line.stream, line.text, stamped=line.stamped)
+        if chain is not None and chain not in self._begun:
+            self._begun[chain] = (self._order + at, self.tracker.place)
+        if self._tracebacks.finished:
+            self._harvest()
+        return chain
 
     def _count_alike(self, kind: bytes, look: _Looks, hits: Sequence[Signature]) -> None:
         """Spare lines of a kind that has been seen often: at this moment when it matches, for ever when it cannot."""

@@ -201,6 +201,7 @@ class Lines:
         self._decode: Callable[[bytes], bytes] | None = None
         self._rest = b""
         self._number = 1
+        self._numbers = _LineNumbers()
 
     def take(self, block: bytes) -> Piece:
         """Return the lines that are complete with one more block."""
@@ -229,12 +230,14 @@ class Lines:
 
     def _numbered(self, data: bytes, *, ends: bool) -> Piece:
         data = _clean(data)
-        lines = data.split(b"\n")
+        lines = self._numbers.take_away(data.split(b"\n"))
         first = self._number
         self._number += len(lines) if ends else len(lines) - 1
         odd = [at for at, line in enumerate(lines) if b"\r" in line] if b"\r" in data else []
+        if _ESCAPED in data:
+            odd = [at for at, line in enumerate(lines) if _ESCAPED in line or b"\r" in line]
         if max(map(len, lines)) > LONGEST_LINE:
-            odd = [at for at, line in enumerate(lines) if len(line) > LONGEST_LINE or b"\r" in line]
+            odd = [at for at, line in enumerate(lines) if len(line) > LONGEST_LINE or b"\r" in line or _ESCAPED in line]
         if not odd:
             return Piece(lines, range(first, first + len(lines)))
         shown: list[bytes] = []
@@ -252,8 +255,58 @@ class Lines:
 
 def _parts(line: bytes) -> list[bytes]:
     """Return what is to be read of a line that was written over, or that is too long."""
-    states = last_states(line) if b"\r" in line else [line]
+    if _ESCAPED in line:
+        states = _LINE_END.split(line)
+        states = [_ESCAPE.sub(lambda found: found[1], state) for state in states]
+    else:
+        states = last_states(line) if b"\r" in line else [line]
     return [state[at : at + LONGEST_LINE] for state in states for at in range(0, len(state), LONGEST_LINE)]
+
+
+_ESCAPED = rb"\n  File "
+"""What a traceback holds that stands in one line, as programs print records and other programs' output."""
+
+_LINE_END = re.compile(rb"(?<!\\)(?:\\r)?\\n")
+_ESCAPE = re.compile(rb"""\\([\\"'])""")
+
+_NUMBERED = re.compile(rb" {0,6}(?P<number>\d{1,6})(?P<mark>[:.|]| \|)?(?P<blanks> {0,4})")
+_LEAST_NUMBERED = 4
+
+
+class _LineNumbers:
+    """Takes away the numbers of an editor, of a viewer or of grep, which count the lines of what was copied."""
+
+    def __init__(self) -> None:
+        self._form: tuple[bytes | None, int] | None = None
+        self._next = 0
+
+    def take_away(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """Return lines without numbers; those that are no part of the count stay as they are."""
+        if self._form is None and not self._learn(lines):
+            return lines
+        mark, blanks = self._form or (None, 0)
+        bare = list(lines)
+        for at, found in enumerate(map(_NUMBERED.match, lines)):
+            if found and found["mark"] == mark and int(found["number"]) == self._next:
+                bare[at] = lines[at][found.end("mark" if mark else "number") + blanks :]
+                self._next += 1
+        return bare
+
+    def _learn(self, lines: Sequence[bytes]) -> bool:
+        """Say whether the first lines each begin with the number after that of the line before, all in one form."""
+        first = [line for line in lines[: 4 * _LEAST_NUMBERED] if line.strip()][:_LEAST_NUMBERED]
+        found = [item for line in first if (item := _NUMBERED.match(line))]
+        if len(found) < _LEAST_NUMBERED or len({item["mark"] for item in found}) > 1:
+            return False
+        mark, start = found[0]["mark"], int(found[0]["number"])
+        if [int(item["number"]) for item in found] != list(range(start, start + len(found))):
+            return False
+        if not mark and not all(item["blanks"] or item.end() == len(item.string) for item in found):
+            return False
+        all_found = filter(None, map(_NUMBERED.match, lines))
+        blanks = min((len(item["blanks"]) for item in all_found if item.end() < len(item.string)), default=0)
+        self._form, self._next = (mark, blanks), start
+        return True
 
 
 _COLOURS = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|[@-Z\\-_])")

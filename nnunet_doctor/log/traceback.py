@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 
@@ -80,6 +80,8 @@ class _Open:
     expects_code: bool = False
     place: int | None = None
     """Where in the chain it goes; None for its end."""
+    over: _Open | None = None
+    """A traceback without an end yet, over which this one was begun: two processes print at once."""
 
 
 MOST_FRAMES = 30
@@ -140,6 +142,11 @@ class Tracebacks:
         """Whether lines that come next may belong to a traceback, whatever they look like."""
         return bool(self._open) or bool(self._linking)
 
+    def names(self, number: int, stream: str) -> bool:
+        """Say whether a line that was just read names the exception of a traceback that is open."""
+        current = self._open.get(stream)
+        return current is not None and bool(current.type) and current.line == number
+
     @property
     def is_linking(self) -> bool:
         """Whether the next traceback belongs to the last one."""
@@ -188,8 +195,10 @@ class Tracebacks:
             return current.chain.number
         chain: Chain | None = self._linking.pop(stream, None)
         place: int | None = None
+        over: _Open | None = None
         if current is not None:
             said = " ".join([current.type, *current.message[-3:], text[: header.start()]])
+            over = None if current.type else current
             self._close(stream)
             if current.type and _WRAPPER.search(said):
                 chain, place = current.chain, len(current.chain.raised) - 1
@@ -202,7 +211,7 @@ class Tracebacks:
         notebook = not header["colon"] and _NOTEBOOK_HEADER.match(text) is not None
         heading = self._heading(number, stream, text[: header.start()])
         self._open[stream] = _Open(
-            chain, number, indent, heading, place=place, is_notebook=notebook, is_stamped=stamped
+            chain, number, indent, heading, place=place, is_notebook=notebook, is_stamped=stamped, over=over
         )
         return chain.number
 
@@ -249,6 +258,8 @@ class Tracebacks:
         if not text.strip() or indent > current.indent:
             return current.chain.number
         found = _RAISED.match(text.lstrip())
+        if found and current.over and not current.frames and _is_exception(found, named=True):
+            return self._name_over(current, current.over, number, found)
         if found and _is_exception(found, named=bool(current.frames)):
             self._name(current, number, found)
             return current.chain.number
@@ -292,6 +303,16 @@ class Tracebacks:
         current.message = [(found["rest"] or "").removeprefix(":").strip()[:2000]]
         if found["type"].endswith("Group"):
             self._groups[current.chain.stream] = (current.indent, current.chain)
+
+    def _name_over(self, current: _Open, over: _Open, number: int, found: re.Match[str]) -> int:
+        """Name the exception of the traceback over which this one was begun."""
+        self._name(over, number, found)
+        current.over = None
+        cut = next(item for item in reversed(over.chain.raised) if item.first == over.first)
+        named = replace(cut, type=over.type, message=over.message[0], line=number)
+        over.chain.raised[over.chain.raised.index(cut)] = named
+        self.finished.append(over.chain)
+        return over.chain.number
 
     def _link(self, stream: str) -> int | None:
         current = self._open.get(stream)

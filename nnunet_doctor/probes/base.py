@@ -49,6 +49,7 @@ class Context:
         timeout: Seconds that each probe, and the child in the examined interpreter, may take.
         raw: How to look at the raw dataset; that takes as long as it takes.
         packs: Installed packs whose probes are run too.
+        contents: Whether to look at the content of the dataset's files, which only a comparison with another day asks.
     """
 
     python: Path
@@ -59,6 +60,7 @@ class Context:
     timeout: float = 60.0
     raw: RawLook = RawLook()
     packs: tuple[str, ...] = ()
+    contents: bool = False
 
 
 @dataclass

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnunet_doctor import contents
 from nnunet_doctor.facts import CATALOGUE, Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.probes.jsonfile import read_json, size_of, typed
-from nnunet_doctor.probes.paths import FOLDERS
+from nnunet_doctor.probes.paths import FOLDERS, why_not_listed
 
 if TYPE_CHECKING:
     from nnunet_doctor.probes.raw.survey import Survey
@@ -58,6 +59,9 @@ def look(context: Context) -> Notes:
         for name, info in CATALOGUE.items():
             if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
                 notes.values[name], notes.sources[name] = None, absent
+    if requested is not None:  # another probe may look at them
+        for name in contents.NAMES:
+            del notes.values[name], notes.sources[name]
     notes.see(absent, **dict.fromkeys(_OF_TRAINING, None))
     if requested is None:
         return notes
@@ -212,9 +216,11 @@ def _resolve(requested: str, bases: Mapping[str, Path], notes: Notes) -> str | N
     else:
         raise _no_dataset(requested)
     resolution = "found" if len(names) == 1 else "ambiguous" if names else "absent"
+    closed = {folder: error for folder, base in bases.items() if (error := why_not_listed(base)) is not None}
+    unlisted = ", ".join(f"nnUNet_{folder} cannot be listed: {error}" for folder, error in closed.items())
     notes.see(
         "folders in nnUNet_raw, nnUNet_preprocessed and nnUNet_results",
-        dataset__resolution=resolution,
+        dataset__resolution=Unknown(unlisted) if closed and resolution == "absent" else resolution,
         dataset__id=id,
         dataset__name=names[0] if resolution == "found" else None,
         dataset__matches=tuple(Detail(name, _where(name, bases)) for name in names),

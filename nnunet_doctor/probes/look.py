@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from nnunet_doctor.config import not_read
+from nnunet_doctor.contents import NAMES
 from nnunet_doctor.probes.base import Context, Notes
 from nnunet_doctor.request import FACTS
 
@@ -25,6 +26,9 @@ Look = Callable[..., Notes]
 
 GRACE_SECONDS = 5.0
 """What a probe gets beyond the deadline of its own child, to clean up."""
+
+CONTENT = "content of files"
+"""The probe that goes by what that of the dataset saw."""
 
 PACK = "pack"
 """What notes the facts that installed packs declare, where their probes are named."""
@@ -47,6 +51,7 @@ PROBES = {
     "resources": Probe("resources", ("resources",)),
     "paths": Probe("paths", ("paths",)),
     "dataset": Probe("dataset", ("dataset", "preprocessed", "training")),
+    CONTENT: Probe("content", NAMES),
     "nnU-Net set-up": Probe(
         "nnunet_setup",
         (
@@ -123,13 +128,20 @@ def _known(context: Context) -> Notes:
     return notes
 
 
+def _named(context: Context, asked: Collection[str] | None) -> list[str]:
+    """Name the probes to start; without a dataset that of it says all that there is to say of files."""
+    names = list(PROBES) if asked is None else _needed(context, asked)
+    of_files = context.request.dataset is not None and (context.contents or asked is not None)
+    return [name for name in names if name != CONTENT or of_files]
+
+
 def _needed(context: Context, asked: Collection[str]) -> list[str]:
     """Name the probes that note what is asked; a dataset that is named is looked up anyway, as it may not exist."""
     from nnunet_doctor.facts import CATALOGUE
 
     known = _known(context).values
     wanted = {noted_by(name) for name in asked if name not in known and not CATALOGUE[name].derived}
-    wanted |= {"dataset"} if context.request.dataset is not None else set()
+    wanted |= {"dataset"} if context.request.dataset is not None or CONTENT in wanted else set()
     wanted |= _trial_goes_by() if context.deep and "trial" in wanted else set()
     return [name for name in PROBES if name in wanted]
 
@@ -192,7 +204,7 @@ def start_looking(context: Context, asked: Collection[str] | None = None) -> Cal
         NoSuchDatasetError: The dataset is named in a way that nnU-Net cannot understand.
     """
     until = time.monotonic() + context.timeout + GRACE_SECONDS
-    names = list(PROBES) if asked is None else _needed(context, asked)
+    names = _named(context, asked)
     own = _probes_of_packs(context, asked)
     examined = None
     if "interpreter" in names:
@@ -200,11 +212,14 @@ def start_looking(context: Context, asked: Collection[str] | None = None) -> Cal
 
         examined = child.start(context)
     looks = _looks(names, examined) | own
-    trial = looks.pop("trial", None)
+    trial, content = looks.pop("trial", None), looks.pop(CONTENT, None)
     running = {name: _start(look, context) for name, look in looks.items()}
     if trial is not None:
         others = tuple(running.values())
         running["trial"] = _start(functools.partial(trial, seen=lambda: _seen(others, context, until)), context)
+    if content is not None:
+        dataset = running["dataset"]
+        running[CONTENT] = _start(functools.partial(content, seen=lambda: _noted(dataset, until)), context)
     return lambda: _collect(running, context, until, asked)
 
 
@@ -269,6 +284,12 @@ def _seen(others: Collection[_Running], context: Context, until: float) -> Facts
         for notes in probe.notes:
             values |= notes.values
     return derive(Facts(values | context.request.as_facts()), with_inputs(NEEDED))
+
+
+def _noted(probe: _Running, until: float) -> Mapping[str, Observed]:
+    """Wait for a probe and return what it saw; nothing where it has failed."""
+    probe.thread.join(max(0.0, until - time.monotonic()))
+    return probe.notes[0].values if probe.notes else {}
 
 
 def _wait_for_trial(running: Mapping[str, _Running], context: Context, until: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nnunet_doctor.facts import Observed, Unknown
+from nnunet_doctor.facts import Detail, Observed, Unknown
 from nnunet_doctor.probes.base import Context, Notes
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def look(context: Context) -> Notes:
             **{f"paths__{folder}": value},
             **{f"paths__{folder}_{key}": item for key, item in seen.items()},
         )
+    notes.see("os.scandir()", paths__unreadable=_unreadable(values))
     raw = values["raw"]
     level = _level(Path(raw)) if raw is not None and notes.values["paths.raw_kind"] == "folder" else None
     notes.see("names in nnUNet_raw", paths__raw_level=level)
@@ -67,6 +68,30 @@ def _look_at(value: str | None, mounts: Mapping[Path, sdiskpart], environ: Mappi
     except (OSError, ValueError, RuntimeError) as error:
         unknown = Unknown(f"{value!r} cannot be looked at: {error}")
         return dict.fromkeys(_KEYS, unknown)
+
+
+def _unreadable(values: Mapping[str, str | None]) -> tuple[Detail, ...] | None:
+    """List the folders that nnU-Net would stop at: it looks for datasets in all three, and catches no error.
+
+    Source: nnunetv2/utilities/dataset_name_id_conversion.py, find_candidate_datasets.
+    """
+    given = {folder: value for folder, value in values.items() if value}
+    if not given:
+        return None
+    found = [(folder, value, why_not_listed(Path(value))) for folder, value in given.items()]
+    return tuple(Detail(f"nnUNet_{folder}", f"{value}: {error}") for folder, value, error in found if error is not None)
+
+
+def why_not_listed(folder: Path) -> str | None:
+    """Say why the content of a folder that is there cannot be listed; None when it can, or where there is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            next(entries, None)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def nearest_folder(path: Path) -> Path:
@@ -223,8 +248,14 @@ def cloud_service(path: Path, environ: Mapping[str, str]) -> str | None:
         if home and home[0] == "iCloudDrive":
             return "iCloud"
     marks = {".dropbox": "Dropbox", ".nextcloudsync.log": "Nextcloud", ".owncloudsync.log": "ownCloud"}
+    # os.path says no of a folder that may not be entered, where pathlib raises up to Python 3.13
     return next(
-        (service for folder in (path, *path.parents) for mark, service in marks.items() if (folder / mark).is_file()),
+        (
+            service
+            for folder in (path, *path.parents)
+            for mark, service in marks.items()
+            if os.path.isfile(folder / mark)  # noqa: PTH113
+        ),
         None,
     )
 

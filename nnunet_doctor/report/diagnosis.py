@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ from nnunet_doctor.log.course import Course
 from nnunet_doctor.log.diagnose import Attention, LogDiagnosis, Offered, fixes_for, withholds
 from nnunet_doctor.log.facts import SOURCE
 from nnunet_doctor.log.reading import Quote
+from nnunet_doctor.plan import BUILT_IN
 from nnunet_doctor.report.record import FixRecord, fix_record, schema_of, shell_of
 from nnunet_doctor.report.text import print_block, print_command, print_fix
 from nnunet_doctor.words import say, translated
@@ -148,7 +149,7 @@ def build(diagnosis: LogDiagnosis, language: str) -> DiagnosisRecord:
             why=why_of(check, then, language),
             line=quote.number,
             text=quote.text,
-            fixes=[_fix(offered, facts, language) for offered in fixes_for(check, facts)],
+            fixes=[_fix(offered, check, facts, language) for offered in fixes_for(check, facts)],
             log=quote.source,
             confidence=confidence,
             severity=check.severity,
@@ -197,12 +198,12 @@ def _line(quote: Quote) -> LineRecord:
     return LineRecord(quote.source, quote.number, quote.text)
 
 
-def _fix(offered: Offered, facts: Facts, language: str) -> FixRecord:
-    record = fix_record(offered.fix, facts, language)
+def _fix(offered: Offered, check: Check, facts: Facts, language: str) -> FixRecord:
+    record = fix_record(offered.fix, facts, language, check.origin in BUILT_IN)
     if offered.where is None:
         return record
     where = say(language, f"diagnose_on_{offered.where}")
-    return FixRecord(say(language, "diagnose_where", where=where, text=record.text), record.command, record.launch)
+    return replace(record, text=say(language, "diagnose_where", where=where, text=record.text))
 
 
 def _attention(item: Attention, facts: Facts, language: str) -> AttentionRecord:

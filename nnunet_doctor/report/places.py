@@ -30,12 +30,14 @@ class Places(NamedTuple):
         dataset: Folder of the dataset, or of the images to predict; None without one.
         machine: Path, relative to the root, of the file that stands for the machine.
         is_checkout: Whether a CI system names the root: its paths are then of no use anywhere else.
+        here: The working folder, from which a configuration is named; None for the root.
     """
 
     root: PurePath
     dataset: PurePath | None
     machine: str
     is_checkout: bool = False
+    here: PurePath | None = None
 
     @property
     def of_dataset(self) -> str | None:
@@ -54,11 +56,13 @@ class Place(NamedTuple):
         file: Its path with slashes: relative to the root if it lies below it, else absolute; never empty.
         key: The same wherever the repository lies, and the same for no other dataset of it.
         messages: What is said of it, subjects first where the file stands for a folder or for the machine.
+        line: Which line is meant, from 1; None for the file as a whole.
     """
 
     file: str
     key: str
     messages: tuple[str, ...]
+    line: int | None = None
 
 
 def places_of(environ: Mapping[str, str], here: Path, dataset: str | None) -> Places:
@@ -77,7 +81,8 @@ def places_of(environ: Mapping[str, str], here: Path, dataset: str | None) -> Pl
         machine = workflow[1]
     else:
         machine = next((name for name in CONFIGURATION if (root / name).is_file()), CONFIGURATION[0])
-    return Places(root, _folder(dataset, here) if dataset else None, machine, is_checkout=bool(given))
+    known = _folder(dataset, here) if dataset else None
+    return Places(root, known, machine, is_checkout=bool(given), here=_resolved(here))
 
 
 def _repository(here: Path) -> Path:
@@ -104,6 +109,9 @@ def _folder(text: str, here: Path) -> PurePath:
 
 def located(finding: FindingRecord, places: Places) -> list[Place]:
     """Return the files of a finding, each once and in its order; the machine's file where it is about none."""
+    configured = _in_configuration(finding, places)
+    if configured:
+        return configured
     if finding.area != "dataset" or places.dataset is None or not finding.subjects:
         said = tuple(f"{item.subject}: {item.message}".removesuffix(": ") for item in finding.details)
         # of two datasets, each has a training
@@ -117,6 +125,43 @@ def located(finding: FindingRecord, places: Places) -> list[Place]:
         is_named = inside == item.subject
         messages[file].append(item.message if is_named else f"{item.subject}: {item.message}".removesuffix(": "))
     return [Place(file, key, tuple(filter(None, messages[file]))) for file, key in keys.items()]
+
+
+def _in_configuration(finding: FindingRecord, places: Places) -> list[Place]:
+    """Return the lines of a configuration that a finding is about; none for one about anything else.
+
+    What a waiver is for tells it from others, and not its line, which changes with every line above it.
+    """
+    stated = {
+        item["subject"]: item["message"]
+        for evidence in finding.evidence
+        if evidence.fact.startswith("config.") and isinstance(evidence.value, list)
+        for item in evidence.value
+    }
+    found: dict[str, Place] = {}
+    for detail in finding.details:
+        written = _WRITTEN.match(stated.get(detail.subject, ""))
+        if written is None:
+            return []
+        path = _resolved(Path(places.here or places.root) / written["file"])
+        try:
+            file = path.relative_to(_resolved(Path(places.root))).as_posix()
+        except ValueError:  # nobody who reads the repository can open it
+            return []
+        rest = detail.message[len(written[0]) :] if detail.message.startswith(written[0]) else f": {detail.message}"
+        key = f"{file}/{detail.subject}"
+        said = f"{detail.subject}{rest}"
+        line = int(written["line"]) if written["line"] else None
+        found[key] = (
+            found[key]._replace(messages=(*found[key].messages, said))
+            if key in found
+            else Place(file, key, (said,), line)
+        )
+    return list(found.values())
+
+
+_WRITTEN = re.compile(r"(?P<file>.*?(?:nnunet-doctor|pyproject)\.toml)(?::(?P<line>\d+))?(?=\W|$)")
+"""Where a waiver stands, at the beginning of what is said of it (waivers.py)."""
 
 
 def _below(dataset: PurePath, subject: str, root: PurePath) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from nnunet_doctor.check import INSTALLING, SEVERITIES, Fix, fill
 from nnunet_doctor.engine import Diagnosis, Finding, Waived
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.facts.exchange import to_plain
-from nnunet_doctor.plan import Plan
+from nnunet_doctor.plan import BUILT_IN, Plan
 from nnunet_doctor.words import JOINTS, say, translated
 
 
@@ -45,11 +45,12 @@ class LaunchRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FixRecord:
-    """A way out; ``command`` is one line for the user's shell."""
+    """A way out; ``command`` is one line for the user's shell, ``needs_trust`` is set where only --trust-packs takes it."""
 
     text: str
     command: str | None
     launch: LaunchRecord
+    needs_trust: bool = False
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -98,12 +99,13 @@ class ReasonRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class PlanRecord:
-    """Launch settings; ``blocked_by`` lists the findings that no setting removes."""
+    """Launch settings; ``blocked_by`` lists the findings that they leave, ``withheld`` those --trust-packs would mend."""
 
     env: dict[str, str]
     args: list[str]
     reasons: list[ReasonRecord]
     blocked_by: list[str] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -185,7 +187,7 @@ def build(
     """
     return Report(
         verdict=verdict(diagnosis, fail_on),
-        findings=[finding_record(finding, facts, language) for finding in diagnosis.findings],
+        findings=[finding_record(finding, facts, language, plan.trusted) for finding in diagnosis.findings],
         unknown=[UnknownRecord(item.check.id, _because(item.because, language)) for item in diagnosis.undecided],
         passed=[check.id for check in diagnosis.passed],
         ignored=list(ignored),
@@ -218,7 +220,9 @@ def verdict(diagnosis: Diagnosis, fail_on: str) -> Literal["ok", "problems", "un
     return "undecided" if any(SEVERITIES.index(item.check.severity) <= level for item in diagnosis.undecided) else "ok"
 
 
-def finding_record(finding: Finding, facts: Facts, language: str) -> FindingRecord:
+def finding_record(
+    finding: Finding, facts: Facts, language: str, trusted: Collection[str] = BUILT_IN
+) -> FindingRecord:
     """Put a finding into words."""
     check = finding.check
     text = check.text[language]
@@ -234,13 +238,13 @@ def finding_record(finding: Finding, facts: Facts, language: str) -> FindingReco
         subjects=[detail.subject for detail in finding.details],
         details=[DetailRecord(detail.subject, said(detail.message)) for detail in finding.details],
         evidence=[EvidenceRecord(item.fact, to_plain(item.value), item.source) for item in finding.evidence],
-        fixes=[fix_record(fix, facts, language) for fix in finding.fixes],
+        fixes=[fix_record(fix, facts, language, check.origin in trusted) for fix in finding.fixes],
         references=list(check.references),
         explained_by=finding.explained_by,
     )
 
 
-def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
+def fix_record(fix: Fix, facts: Facts, language: str, is_trusted: bool) -> FixRecord:
     """Put a fix into words, its command into what the examined environment takes and the user's shell reads."""
     text = fill(fix.text[language], facts, partial(translated, language))
     command, notes = _command(fix, facts) if fix.command else (None, ())
@@ -254,6 +258,7 @@ def fix_record(fix: Fix, facts: Facts, language: str) -> FixRecord:
         launch=LaunchRecord(
             {name: fill(value, facts) for name, value in fix.env.items()}, [fill(word, facts) for word in fix.args]
         ),
+        needs_trust=fix.is_launch_setting and not is_trusted,
     )
 
 
@@ -271,7 +276,8 @@ def _command(fix: Fix, facts: Facts) -> tuple[str, tuple[str, ...]]:
 def plan_record(plan: Plan) -> PlanRecord:
     """Return the plan as a record."""
     reasons = [ReasonRecord(item.setting, item.value, item.because, item.overrules) for item in plan.reasons]
-    return PlanRecord(plan.env, plan.args, reasons, [finding.check.id for finding in plan.diagnosis.blocking])
+    blocking = [finding.check.id for finding in plan.diagnosis.blocking]
+    return PlanRecord(plan.env, plan.args, reasons, blocking, list(plan.withheld))
 
 
 def shell_of(facts: Facts) -> str:

@@ -136,7 +136,8 @@ def print_fix(
     """Print a fix with its command, or the lines that set its variables."""
     head = f"{say(language, 'fix')} {number}" if number else say(language, "fix")
     launches = bool(fix.launch.env or fix.launch.args)
-    text = say(language, "run_deep_does_this" if tried else "run_does_this", text=fix.text) if launches else fix.text
+    key = "run_trusting_does_this" if fix.needs_trust else "run_deep_does_this" if tried else "run_does_this"
+    text = say(language, key, text=fix.text) if launches else fix.text
     _labelled(console, head, text)
     lines = [set_variable(shell, name, value) for name, value in fix.launch.env.items() if "?" not in value]
     if fix.launch.args:
@@ -202,6 +203,8 @@ def print_plan(report: Report, console: Console, language: str) -> None:
         print_block(
             console, say(language, "plan_blocked", ids=", ".join(report.plan.blocked_by)), indent=0, style="bold"
         )
+        if report.plan.withheld:
+            print_block(console, say(language, "plan_withheld", ids=", ".join(report.plan.withheld)), indent=0)
         console.print()
 
 

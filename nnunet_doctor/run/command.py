@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from nnunet_doctor import launch
 from nnunet_doctor.examination import Examination
@@ -17,6 +17,9 @@ from nnunet_doctor.run.preprocess import AGAIN, CASES, PLAN
 from nnunet_doctor.shell import command_line
 from nnunet_doctor.waivers import PROTECTING
 from nnunet_doctor.words import say, translated
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def arguments(dataset: str, request: Request, flags: Sequence[str], plan_args: Sequence[str]) -> list[str]:
@@ -67,6 +70,11 @@ class Start:
         return self.examination.plan.facts
 
     @property
+    def is_protected(self) -> bool:
+        """Whether it would overwrite an earlier training, or nobody can say that it would not."""
+        return any(id in PROTECTING for id in self.blocked_by)
+
+    @property
     def reasons(self) -> tuple[Reason, ...]:
         """The settings with their reasons."""
         return self.examination.plan.reasons
@@ -111,10 +119,7 @@ def show(start: Start, language: str, out: IO[str]) -> None:
     if start.blocked_by:
         report = build(plan.facts, plan.diagnosis, plan, (), language, "error")
         print_report(report, console, language, shell)
-        forces = " ".join(f"--force {id}" for id in start.blocked_by)
-        print_block(console, say(language, "run_blocked", ids=", ".join(start.blocked_by), force=forces), indent=0)
-        if set(start.blocked_by) & {*PLAN, *AGAIN, *CASES}:
-            print_block(console, say(language, "run_may_prepare"), indent=0)
+        _show_what_blocks(start, language, console)
         console.print()
     else:
         print_block(console, say(language, "run_settings" if plan.reasons else "run_nothing_set"), indent=0)
@@ -133,6 +138,24 @@ def show(start: Start, language: str, out: IO[str]) -> None:
                 print_block(console, said, indent=0)
         if start.forced:
             print_block(console, say(language, "run_forced", ids=", ".join(start.forced)), indent=0)
-    if start.facts["nnunet.installed"] is True:
+    # a line that is pasted asks nobody before it overwrites
+    if start.facts["nnunet.installed"] is True and not start.is_protected:
         console.print(say(language, "run_command"))
         print_command(console, command_line(shell, start.command, start.env), indent=0)
+
+
+def _show_what_blocks(start: Start, language: str, console: Console) -> None:
+    """Say what keeps a training from starting, and which options let it start."""
+    others = [id for id in start.blocked_by if id not in PROTECTING]
+    if others:
+        forces = " ".join(f"--force {id}" for id in others)
+        print_block(console, say(language, "run_blocked", ids=", ".join(others), force=forces), indent=0)
+    if set(others) & {*PLAN, *AGAIN, *CASES}:
+        print_block(console, say(language, "run_may_prepare"), indent=0)
+    if start.is_protected:
+        ids = ", ".join(id for id in start.blocked_by if id in PROTECTING)
+        state = start.facts["training.state"]
+        print_block(console, say(language, "run_protected", ids=ids), indent=0)
+        key = f"run_protected_{state}" if state in ("finished", "resumable") else "run_protected_unknown"
+        print_block(console, say(language, key))
+        print_block(console, say(language, "run_protected_overwrite"))

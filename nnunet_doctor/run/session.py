@@ -9,6 +9,7 @@ from typing import IO, NamedTuple
 
 from nnunet_doctor import examination
 from nnunet_doctor.check import Check
+from nnunet_doctor.errors import UserError
 from nnunet_doctor.examination import Examination
 from nnunet_doctor.probes.base import Context
 from nnunet_doctor.request import Request
@@ -19,7 +20,7 @@ from nnunet_doctor.run.go import Manner, go
 from nnunet_doctor.run.preprocess import prepare_data
 from nnunet_doctor.run.recover import Recovery
 from nnunet_doctor.run.why import Why
-from nnunet_doctor.waivers import Waiver
+from nnunet_doctor.waivers import PROTECTING, Waiver
 from nnunet_doctor.words import say, translated
 
 BLOCKED = 1
@@ -60,6 +61,7 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
         UserError: What the user asks cannot be done.
     """
     request, language = context.request, wishes.manner.language
+    _refuse(wishes.force, request)
 
     def examine(request: Request) -> Examination:
         facts = examination.look_at(dataclasses.replace(context, request=request))
@@ -91,3 +93,19 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
     except BusyError as busy:
         print(f"nnunet-doctor: {translated(language, str(busy))}", file=sys.stderr)
         return BLOCKED
+
+
+def _refuse(force: Sequence[str], request: Request) -> None:
+    """Leave earlier trainings to the two options that say what becomes of them.
+
+    Raises:
+        UserError: What protects them is to be forced, or they are to be continued and begun anew at once.
+    """
+    for id in force:
+        if id in PROTECTING:
+            raise UserError(
+                f"--force {id} is not possible: an earlier training is never overwritten on the way. Add --overwrite to "
+                "move it aside, where it is kept, and train anew, or --c to go on from its checkpoint"
+            )
+    if request.overwrites and request.continues:
+        raise UserError("--c and --overwrite do not go together: one goes on with a training, the other begins anew")

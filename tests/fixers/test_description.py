@@ -46,6 +46,14 @@ MENDED = {
     "numTraining twice, of which the last counts": (
         GOOD.replace(": 2,", ': 2,   "numTraining": 3,'), GOOD.replace(": 2,", ': 2,   "numTraining": 2,')
     ),
+    "file_ending without its dot": (GOOD.replace('".nii.gz"', '"nii.gz"'), GOOD),
+    "file_ending with a blank": (GOOD.replace('".nii.gz"', '".nii.gz "'), GOOD),
+    "file_ending of the last part only": (GOOD.replace('".nii.gz"', '".gz"'), GOOD),
+    "file_ending is a list": (GOOD.replace('".nii.gz"', '[".nii.gz"]'), GOOD),
+    "file_ending is missing": (
+        GOOD.replace(',   "file_ending": ".nii.gz"', ""),
+        GOOD.replace(',   "file_ending"', ',\n  "file_ending"'),
+    ),
     "labels the other way round": (
         GOOD.replace('"background": 0', '"0": "background"').replace('"organ": 1', '"1":  "organ"'),
         GOOD.replace('"organ": 1', '"organ":  1'),

@@ -198,3 +198,14 @@ def test_a_long_log_in_one_piece_has_no_flat_loss() -> None:
     reader.take(Piece([line.encode() for line in (*BANNER, *READY, *lines)], range(1, 3 + 2 + len(lines) + 1)))
 
     assert reader.reading().course.oddities == ()
+
+
+def test_a_prediction_of_v1_is_no_validation() -> None:
+    """nnU-Net v1 names files that it predicts; only a training names a case."""
+    lines = [
+        "predicting /data/out/case_1.nii.gz",
+        "inference done. Now waiting for the segmentation export to finish...",
+    ]
+
+    assert course_of(lines).stage == "none"
+    assert course_of(["predicting case_1"]).stage == "validating"

@@ -426,3 +426,57 @@ def test_a_diagnosis_has_no_state() -> None:
 
     first, second = (replace(said(lines, OWN), facts=Facts()) for _ in range(2))
     assert re.sub("0x[0-9a-f]+", "", repr(first)) == re.sub("0x[0-9a-f]+", "", repr(second))
+
+
+def test_a_warning_about_the_driver_ends_no_run_on_the_cpu() -> None:
+    """Python's warnings stop nothing; an error that is printed after one, and follows from it, tells that it mattered."""
+    warning = (
+        "/opt/torch/cuda/__init__.py:187: UserWarning: CUDA initialization: The NVIDIA driver on your system is too old"
+    )
+    later = raised("EOFError", file="/usr/lib/python3.12/multiprocessing/connection.py")
+
+    assert cause(said([warning, "  return torch._C._cuda_getDeviceCount() > 0", *["..."] * 5, *later])) is None
+    assert "driver-too-old" in str(cause(said([warning, *["..."] * 5, *later, WORKERS])))
+
+
+def test_a_training_that_goes_on_after_pip_has_warned_is_not_one_that_failed() -> None:
+    """What pip says of other packages before the first epoch has ended nothing."""
+    pip = "ERROR: pip's dependency resolver does not currently take into account all the packages that are installed."
+
+    assert said([pip, *epochs(4, 4)], age=5).is_healthy
+    assert said([pip, *raised("ValueError: 3"), *epochs(4, 4)], age=5).exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ('when I preprocess data, I get an error"zlib.error:Error -7 while decompressing"', 3),
+        ("and the answer was LookupError: no such thing", 3),
+        ("I have trained for a week, and there was no error: all is well", 0),
+        ("All is well.", 0),
+    ],
+)
+def test_an_error_in_a_sentence_is_a_failure_that_nobody_knows(line: str, code: int) -> None:
+    """What somebody writes about an exception is not passed over as a log without a failure."""
+    assert code == said([line]).exit_code
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_an_exception_that_a_window_has_folded_is_read_as_one_line(width: int) -> None:
+    """PowerShell 5 breaks what is wider than its window, also in a file; the line of the cause is the first of both."""
+    error = "FileNotFoundError: [Errno 2] No such file or directory: '" + "D:\\\\nnUNet_preprocessed\\\\" * 2
+    error += "Dataset010_Colon\\\\nnUNetPlans.json'"
+    lines = raised(error)
+    folded = [*lines[:-1], *[error[at : at + width] for at in range(0, len(error), width)]]
+
+    assert cause(said(lines)) == ("not-preprocessed", 4)
+    assert cause(said(folded)) == ("not-preprocessed", 4)
+
+
+def test_an_indented_exception_is_recognised() -> None:
+    """A log that stands indented in somebody's text has lost its line beginnings, not its meaning."""
+    lines = raised("KeyError: 'configurations'", file="/opt/nnunetv2/utilities/plans_handling/plans_handler.py")
+    lines[2] = "    return self.plans['configurations']"
+
+    assert cause(said(lines)) == cause(said(["    " + line for line in lines]))
+    assert "plans-broken" in str(cause(said(lines)))

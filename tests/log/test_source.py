@@ -220,3 +220,26 @@ def test_standard_input_is_read() -> None:
     (piece,) = read_source(source, io.BytesIO(b"Killed\n"))
 
     assert (list(piece.lines), source.name) == ([b"Killed"], "standard input")
+
+
+def test_numbers_of_an_editor_are_no_part_of_a_line() -> None:
+    """Lines that are counted one by one lose their numbers and keep their indentation; other numbers stay."""
+    for form in ("{:4}  {}", "{} | {}", "{}: {}", "{}:{}"):
+        text = "\n".join(form.format(at, line) for at, line in enumerate(["a", "  b", "", "c", "d"], 9))
+
+        assert [line.rstrip() for _, line in lines_of(text.encode())] == ["a", "  b", "", "c", "d"]
+    for text in ("1 a\n3 b\n4 c\n5 d", "0: a\n0: b\n0: c\n0: d", "1a\n2b\n3c\n4d", "1 a\n2 b\nc\n3 d", "7 a\n8 b\n9 c"):
+        assert text.split("\n") == [line for _, line in lines_of(text.encode())]
+
+
+def test_a_traceback_in_one_line_is_taken_apart() -> None:
+    """Programs print records that hold the output of others; the number of the line is that of the record."""
+    record = json.dumps({"message": "Traceback:\n  File \"C:\\nnUNet\\run.py\", line 1\nKeyError: 'x'"})
+    path = r"D:\workspace\nnUNet\nnunetv2\run.py"
+
+    assert [
+        (1, '{"message": "Traceback:'),
+        (1, '  File "C:\\nnUNet\\run.py", line 1'),
+        (1, "KeyError: 'x'\"}"),
+        (2, path),
+    ] == lines_of(f"{record}\n{path}".encode())

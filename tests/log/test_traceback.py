@@ -264,3 +264,22 @@ def test_a_message_of_many_lines_under_stamps() -> None:
     _, plain = read("\n".join([*long[:8], "2026-11-22 06:31:52.78: Epoch 3", long[8]]))
 
     assert (stamped, plain) == ([1] * 9, [1] * 8 + [None, None])
+
+
+def test_an_exception_that_comes_after_the_head_of_another_is_told_with_its_frames() -> None:
+    """Two workers print at once: the second one's head stands before the first one's last line."""
+    text = """\
+Traceback (most recent call last):
+  File "/opt/nnunet_dataset.py", line 86, in load_case
+    data = np.load(file)
+Traceback (most recent call last):
+ValueError: mmap length is greater than file size
+  File "/opt/other.py", line 5, in work
+    item = next(data_loader)
+KeyError: 'x'
+"""
+    chains, belongs = read(text)
+
+    assert [[(item.name, item.line) for item in c.raised] for c in chains] == [[("ValueError", 5)], [("KeyError", 8)]]
+    assert belongs == [1, 1, 1, 2, 1, 2, 2, 2]
+    assert chains[0].raised[0].frames[-1].file == "/opt/nnunet_dataset.py"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nnunet_doctor.facts import Unknown
+from nnunet_doctor.facts import Detail, Unknown
 from nnunet_doctor.probes import paths
 from nnunet_doctor.probes.paths import (
     cloud_service,
@@ -37,7 +38,7 @@ def test_unset(context_of):
     values = paths.look(context_of()).values
 
     names = [f"paths.{folder}{name}" for folder in paths.FOLDERS for name in ("", *(f"_{look}" for look in LOOKS))]
-    alone = ("raw_level", "preprocessed_rotational", "preprocessed_drive", "longest_name")
+    alone = ("raw_level", "unreadable", "preprocessed_rotational", "preprocessed_drive", "longest_name")
     assert values == dict.fromkeys([*names, *(f"paths.{name}" for name in alone)])
 
 
@@ -335,3 +336,35 @@ def test_longest_name_of_a_label(tmp_path, dataset):
 
     assert longest_label(tmp_path, dataset) == len("case_001.nii.gz")
     assert longest_label(tmp_path, "9") is None
+
+
+def closed(monkeypatch, folder):
+    """Take the right to list a folder away, which root, as whom tests may run, always has."""
+    scandir, isfile = os.scandir, os.path.isfile
+
+    def refuse(path="."):
+        if Path(path) == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(os.path, "isfile", lambda path: Path(path).parent != folder and isfile(path))
+
+
+def test_a_folder_that_may_not_be_listed_is_told(context_of, tmp_path, monkeypatch):
+    """nnU-Net lists all three folders for every dataset; one that is not there, or a file, is another matter."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (tmp_path / "file").touch()
+    environ = {
+        "nnUNet_raw": str(raw),
+        "nnUNet_preprocessed": str(tmp_path / "absent"),
+        "nnUNet_results": str(tmp_path / "file"),
+    }
+    before = paths.look(context_of(environ)).values["paths.unreadable"]
+    closed(monkeypatch, raw)
+    values = paths.look(context_of(environ)).values
+
+    assert before == ()
+    assert values["paths.unreadable"] == (Detail("nnUNet_raw", f"{raw}: Permission denied"),)
+    assert values["paths.raw_kind"] == "folder"

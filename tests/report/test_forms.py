@@ -23,11 +23,12 @@ from nnunet_doctor.cli import main
 from nnunet_doctor.report.forms import FORMS, form_of, render
 from nnunet_doctor.report.forms.manner import counts
 from nnunet_doctor.report.places import Places, as_uri, from_checkout, located, places_of
-from nnunet_doctor.report.record import DetailRecord, FixRecord, LaunchRecord
+from nnunet_doctor.report.record import DetailRecord, EvidenceRecord, FixRecord, LaunchRecord
 from nnunet_doctor.words import say
 
 HERE = Path(__file__).parent
-RECORDED = HERE.parent / "machines" / "linux-cases-damaged.json"
+MACHINES = HERE.parent / "machines"
+RECORDED = MACHINES / "linux-cases-damaged.json"
 URI = re.compile(r"(?:file:)?(?:[A-Za-z0-9._~/-]|%[0-9A-F]{2}|(?<=file:///[A-Z]):)+")
 """What RFC 3986 lets stand in a path, with the colon of a drive."""
 LANGUAGES = ("en", "zh")
@@ -267,6 +268,84 @@ def test_messages_of_the_machine_name_their_subject() -> None:
     (place,) = located(nasty().findings[1], places)
 
     assert place.messages == ("nnUNet_raw: not set",)
+
+
+WAIVERS = """fail-on = "warning"
+
+[[waiver]]
+id = "compile-on-windows"
+reason = "soon"
+until = 2020-12-31
+
+[[waiver]]
+id = "compile-on-windows"
+dataset = "Dataset010_*"
+reason = "soon"
+until = 2020-12-31
+"""
+
+
+@pytest.mark.parametrize("name", ["nnunet-doctor.toml", "pyproject.toml"])
+@pytest.mark.parametrize("below", ["", "sub"])
+@pytest.mark.parametrize("ref", ["o/r/.github/workflows/check.yml@refs/heads/main", ""])
+def test_findings_about_waivers_stand_at_their_lines(
+    installation: Installation, name: str, below: str, ref: str
+) -> None:
+    """In annotations and SARIF a waiver is shown where it is written, from wherever in the checkout the check starts."""
+    text = WAIVERS
+    if name == "pyproject.toml":
+        text = f"[tool.nnunet-doctor]\n{text}".replace("[[waiver]]", "[[tool.nnunet-doctor.waiver]]")
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("id = ")]
+    installation.path(name).write_text(text, encoding="utf-8")
+    folder = installation.path(below) if below else installation.base
+    folder.mkdir(exist_ok=True)
+    facts, report = MACHINES / "windows-cpu-nnunet242.json", installation.path("r.sarif")
+    arguments = ["check", "--facts", str(facts), "--lang", "en", "--format", "github", "--report", str(report)]
+    done = replace(installation, base=folder).process(
+        *arguments, GITHUB_WORKSPACE=str(installation.base), GITHUB_WORKFLOW_REF=ref
+    )
+    found = [item for item in commands(done.stdout) if item[1]["title"].startswith("waiver-expired:")]
+    results = json.loads(report.read_text(encoding="utf-8"))["runs"][0]["results"]
+    places = [result["locations"][0]["physicalLocation"] for result in results if result["ruleId"] == "waiver-expired"]
+
+    assert [(item["file"], item["line"]) for _, item, _ in found] == [(name, str(line)) for line in lines]
+    assert [item["artifactLocation"]["uri"] for item in places] == [name] * 2
+    assert [(item["region"]["startLine"], item["region"]["endLine"]) for item in places] == [(n, n) for n in lines]
+    assert [message.splitlines()[0] for _, _, message in found] == [
+        f"{name}:{lines[0]}: compile-on-windows; valid until 2020-12-31",
+        f"{name}:{lines[1]}: compile-on-windows dataset=Dataset010_*; valid until 2020-12-31",
+    ]
+
+
+def test_fingerprints_of_waivers_stay_when_lines_are_put_above_them(tmp_path: Path) -> None:
+    """A waiver that moves down is the same result, and two waivers are two."""
+    (tmp_path / ".git").touch()
+    found = []
+    for lines in ((3, 8), (13, 18)):
+        details = [
+            DetailRecord(f"nan dataset={name}", f"nnunet-doctor.toml:{line}; valid until 2020-12-31")
+            for name, line in zip("ab", lines, strict=True)
+        ]
+        evidence = [EvidenceRecord("config.expired_waivers", [vars(item) for item in details], "x")]
+        finding = replace(nasty().findings[1], id="waiver-expired", area="nnunet", details=details, evidence=evidence)
+        run = sarif(replace(nasty(), findings=[finding]), manner()._replace(places=places_of({}, tmp_path, None)))
+        found.append([item["partialFingerprints"]["primaryLocationLineHash"] for item in run["results"]])
+
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 2
+
+
+def test_a_configuration_outside_of_the_checkout_has_no_place_in_it(tmp_path: Path) -> None:
+    """What lies above the repository cannot be shown there; the machine's file stands for it, and the words name it."""
+    (tmp_path / "repo").mkdir()
+    places = places_of({"CI_PROJECT_DIR": str(tmp_path / "repo")}, tmp_path / "repo", None)
+    outside = str(tmp_path / "nnunet-doctor.toml")
+    details = [DetailRecord("nan", f"{outside}:3")]
+    evidence = [EvidenceRecord("config.unused_waivers", [vars(item) for item in details], "x")]
+    finding = replace(nasty().findings[1], id="waiver-unused", area="nnunet", details=details, evidence=evidence)
+    (place,) = located(finding, places)
+
+    assert (place.file, place.line, place.messages) == (places.machine, None, (f"nan: {outside}:3",))
 
 
 # --- JUnit ---------------------------------------------------------------------------------------------------------
@@ -542,6 +621,31 @@ def test_suffixes_name_one_form(suffix: str) -> None:
     """No two forms share a suffix, and capitals do not matter."""
     assert form_of(suffix.upper()) == form_of(suffix)
     assert sum(suffix in form.suffixes for form in FORMS.values()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("results.sarif.json", "sarif"),
+        ("Results.SARIF.JSON", "sarif"),
+        ("results.junit.xml", "junit"),
+        ("sarif.json", "json"),
+        ("results.v2.json", "json"),
+        ("results", None),
+        ("results.sarif.gz", None),
+    ],
+)
+def test_names_of_files_tell_their_form(name: str, form: str | None) -> None:
+    """Of two suffixes that fit, the longer one counts: OASIS recommends .sarif.json too."""
+    assert form_of(name) == form
+
+
+def test_sarif_json_holds_sarif(tmp_path: Path) -> None:
+    """--report results.sarif.json writes what code scanning takes."""
+    path = tmp_path / "results.sarif.json"
+    main(["check", "--facts", str(RECORDED), "--report", str(path), "--fail-on", "never"])
+
+    assert json.loads(path.read_text(encoding="utf-8"))["version"] == "2.1.0"
 
 
 def test_message_is_as_nasty_as_it_should_be() -> None:

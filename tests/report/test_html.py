@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -187,6 +188,39 @@ def test_cases_are_shown() -> None:
     assert "0 of 29" in page.text("td")  # label 3 never occurs
     assert "not declared" in page.text("td")
     assert "Intensities are known of 29 of 30 cases" in page.text("p")
+
+
+@pytest.mark.parametrize(
+    ("hurried", "said"),
+    [
+        (True, "7 of 10 cases that findings name are not drawn; with --deep there is time for more pictures."),
+        (False, "7 of 10 cases that findings name are not drawn"),
+    ],
+)
+def test_what_is_not_drawn_is_said(hurried: bool, said: str) -> None:
+    """The page says how many cases it leaves out, and which option draws more where time was short."""
+    known = replace(cases(), undrawn=7, hurried=hurried)
+    page = Page(render("html", nasty(), manner()._replace(cases=known)))
+
+    assert said in page.text("p").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("depth", "said"),
+    [
+        ("default", "Intensities are known of 29 of 30 cases; --deep decodes all images."),
+        ("deep", "Intensities are known of 29 of 30 cases; images of the others could not be decoded."),
+    ],
+)
+def test_a_plot_of_some_intensities_says_of_how_many(depth: str, said: str) -> None:
+    """Beside the plot stands of how many cases it is, and --deep is named where it would add to them."""
+    report = nasty()
+    assert report.dataset is not None
+    text = render(
+        "html", replace(report, dataset=replace(report.dataset, depth=depth)), manner()._replace(cases=cases())
+    )
+
+    assert re.search(rf'<h3>Intensities</h3><p class="quiet">{re.escape(said)}</p><div class="plots">', text)
 
 
 def test_a_machine_alone_has_no_part_for_cases() -> None:

@@ -278,6 +278,77 @@ def test_pictures_are_of_named_cases_in_their_order(pristine: Path) -> None:
     assert list(gather(str(folder), found, names, 1).pictures) == ["case_004"]
 
 
+def named_all(folder: Path) -> list[str]:
+    return [f"labelsTr/{path.name}" for path in sorted((folder / "labelsTr").iterdir())]
+
+
+@pytest.mark.parametrize(("assured", "drawn"), [(1, 1), (2, 2), (1000, 3)])
+def test_few_pictures_are_drawn_though_there_is_no_time(pristine: Path, assured: int, drawn: int) -> None:
+    """A page comes within a second: one picture for each of a few findings is drawn, and the others are counted."""
+    folder = pristine / planted.DATASET
+    found = survey_dataset(str(folder), "quick", Means(caches=False))
+    known = gather(str(folder), found, named_all(folder), assured=assured, seconds=0.0)
+
+    assert [bool(picture.png) for picture in known.pictures.values()] == [True] * drawn
+    assert (known.undrawn, known.hurried) == (6 - drawn, True)
+
+
+def test_what_is_beyond_the_most_is_counted_too(pristine: Path) -> None:
+    """Cases for which there is time, and no room, are no reason to ask for more time."""
+    folder = pristine / planted.DATASET
+    found = survey_dataset(str(folder), "quick", Means(caches=False))
+    known = gather(str(folder), found, named_all(folder), 4)
+
+    assert (len(known.pictures), known.undrawn, known.hurried) == (4, 2, False)
+
+
+def test_several_threads_draw_what_one_draws(pristine: Path) -> None:
+    """However many draw at once, pictures are the same and in the same order."""
+    folder = pristine / planted.DATASET
+    found = survey_dataset(str(folder), "quick", Means(caches=False))
+    one, several = (gather(str(folder), found, named_all(folder), threads=threads) for threads in (1, 4))
+
+    assert list(one.pictures.items()) == list(several.pictures.items())
+    assert len(one.pictures) == 6
+
+
+@pytest.fixture(scope="module")
+def undecoded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a dataset of four cases of so many voxels that a check does not decode its images."""
+    folder = tmp_path_factory.mktemp("large") / "Dataset001_Large"
+    labels, noise = {"background": 0, "x": 1}, np.random.default_rng(1)
+    description = {"channel_names": {"0": "CT"}, "labels": labels, "numTraining": 4, "file_ending": ".nii.gz"}
+    for name in ("imagesTr", "labelsTr"):
+        (folder / name).mkdir(parents=True)
+    (folder / "dataset.json").write_text(json.dumps(description), encoding="utf-8")
+    for number in range(4):
+        image = noise.integers(-1000, 1000 + 100 * number, (20, 256, 256)).astype("int16")
+        label = (image > 1500 - number).astype("uint8")
+        sitk.WriteImage(sitk.GetImageFromArray(image), str(folder / f"imagesTr/c{number}_0000.nii.gz"))
+        sitk.WriteImage(sitk.GetImageFromArray(label), str(folder / f"labelsTr/c{number}.nii.gz"))
+    return folder
+
+
+def test_intensities_of_some_images_are_known_without_deep(undecoded: Path) -> None:
+    """Images that a check need not decode are decoded while there is time, and their ranges are those of all voxels."""
+    found = survey_dataset(str(undecoded), "default", Means(caches=False))
+    known = gather(str(undecoded), found, [])
+    hurried = gather(str(undecoded), found, [], seconds=-60.0)
+
+    assert found.depth == "default"
+    for case in known.cases:
+        values = sitk.GetArrayFromImage(sitk.ReadImage(str(undecoded / case.files[0])))
+        assert case.ranges == {0: (values.min(), values.max())}
+    assert [case.ranges for case in hurried.cases] == [{}] * 4
+
+
+def test_quick_decodes_no_image_for_a_plot(undecoded: Path) -> None:
+    """--quick opens no voxels to plot them."""
+    found = survey_dataset(str(undecoded), "quick", Means(caches=False))
+
+    assert [case.ranges for case in gather(str(undecoded), found, []).cases] == [{}] * 4
+
+
 def test_an_interrupted_survey_has_no_pictures(pristine: Path) -> None:
     """Whoever presses Ctrl-C is not made to wait for pictures; what is known of the cases is kept."""
     folder = pristine / planted.DATASET

@@ -11,6 +11,7 @@ from nnunet_doctor.facts.derive.rules import first_unknown, is_in, or_none, rule
 from nnunet_doctor.facts.derive.workers import (
     DEFAULT_WORKERS,
     batch_gib,
+    least_workers,
     memory_gib,
     room_for_processes,
     worker_processes,
@@ -114,6 +115,7 @@ def over_commit(free: float | None | Unknown, needed: float | Unknown, over_memo
     "training.ranks",
     "platform.os",
     "training.device",
+    "nnunet.behaves_as",
     "preprocessed.patch_size",
     "preprocessed.batch_size",
     "preprocessed.channels",
@@ -125,6 +127,7 @@ def commit_workers(
     ranks: int | Unknown,
     system: str | Unknown,
     device: str | Unknown,
+    release: str | None | Unknown,
     patch: Sequence[int] | None | Unknown,
     batch: int | None | Unknown,
     channels: int | None | Unknown,
@@ -141,7 +144,7 @@ def commit_workers(
         for count in range(most, 0, -1)
         if memory_gib(count, ranks, or_none(system) or "", or_none(device) or "cpu", one_batch) <= free
     )
-    return next(fits, 0)
+    return next(fits, least_workers(release))
 
 
 MOST_BLAS_THREADS = 64

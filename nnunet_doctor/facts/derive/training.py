@@ -112,6 +112,11 @@ def is_trial(trainer: str) -> bool:
     return found is not None and int(found.group(1)) <= 20
 
 
+@rule("training.is_whole", "training.is_trial", "dataset.predict_input")
+def is_whole(is_trial: bool, predict_input: str | None) -> bool:
+    return not is_trial and predict_input is None
+
+
 @rule("training.cuda_in_vain", "training.device", "torch.build", "torch.cuda_usable")
 def cuda_in_vain(device: str, build: str | None, usable: bool) -> bool:
     return device == "cuda" and build == "cuda" and not usable

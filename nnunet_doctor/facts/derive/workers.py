@@ -141,6 +141,11 @@ def over_shm(needed: float | None, free: float | None) -> bool | None:
     return None if needed is None or free is None else needed > free
 
 
+def least_workers(release: str | None | Unknown) -> int:
+    """Up to 2.2.1, nnU-Net without workers fails after the last epoch: SingleThreadedAugmenter has no ``_finish``."""
+    return int(isinstance(release, str) and is_in(release, "<2.3") is True)
+
+
 @rule(
     "training.safe_workers",
     "training.ranks",
@@ -167,18 +172,13 @@ def safe_workers(
     batch: int | None | Unknown,
     channels: int | None | Unknown,
 ) -> int | Unknown:
-    """Find the most workers that every known limit allows; a limit that is unknown does not limit.
-
-    Up to 2.2.1, nnU-Net without workers fails after the last epoch (SingleThreadedAugmenter has no ``_finish``), so
-    one is the least there.
-    """
+    """Find the most workers that every known limit allows; a limit that is unknown does not limit."""
     if isinstance(ranks, Unknown):
         return ranks
     if isinstance(cpus, Unknown):
         return cpus
     one_batch = batch_gib(or_none(patch), or_none(batch), or_none(channels))
-    old = not isinstance(release, Unknown) and release is not None and is_in(release, "<2.3") is True
-    least = 1 if old else 0
+    least = least_workers(release)
     most = min(DEFAULT_WORKERS, cpus // ranks, cpus if isinstance(machine, Unknown) else machine)
     for count in range(most, least, -1):
         fits_memory = (

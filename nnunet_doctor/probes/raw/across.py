@@ -19,6 +19,9 @@ FAR_SPACING = 8.0
 """A spacing that differs from the median by more than this factor is far out: slices of 0.6 and of 5 mm in one dataset
 are common, and wrong units make it 10 or 1000."""
 
+LOST_SPACING = 100.0
+"""From this factor on, along every axis, resampling leaves nothing of an image, or a million times as much."""
+
 FAR_SIZE = 5.0
 """The same for sizes in voxels and, if they are known, in mm: thick slices are fewer."""
 
@@ -164,6 +167,12 @@ def _channel_counts(structure: Structure, description: Description, reports: Rep
             wrong = [path for path, header in headers.items() if header.channels != each] or list(headers)
             for path in wrong:
                 structure.add("channel-count", path, f"{headers[path].channels} in the file; {each} expected")
+            continue
+        # as many as declared, but nnU-Net puts only files together that hold equally many
+        first, usual = next(iter(headers.items()))
+        for path, header in headers.items():
+            if header.channels != usual.channels:
+                structure.add("channel-count", path, f"{header.channels} in the file; {first} has {usual.channels}")
 
 
 # --- labels --------------------------------------------------------------------------------------------------------
@@ -210,7 +219,7 @@ def _values(
     counts = ", ".join(f"{value:g} ({count})" for value, count in strange[:SHOWN_VALUES])
     parts = [f"value (voxels): {counts}"] if counts else []
     if tally.nans or tally.infs:
-        parts.append(f"NaN or infinite ({tally.nans + tally.infs} voxels)")
+        parts.append(f"NaN or infinite voxels: {tally.nans + tally.infs}")
     left = len(strange) - SHOWN_VALUES
     if tally.distinct_over:
         # which of them were counted, and how often, is chance
@@ -254,7 +263,7 @@ def _classes(
         for value, _ in values:
             where[value].append(path)
     if set(where) == {0}:
-        structure.add("no-foreground", LABELS, f"{len(counted)} labels, all of them background")
+        structure.add("no-foreground", LABELS, f"labels: {len(counted)}, all background")
         return
     names = names_of_values(description.labels or {})
     for value in sorted((description.declared or frozenset()) - {0, description.ignore}):
@@ -323,7 +332,12 @@ def _far_out(structure: Structure, description: Description, reports: Reports) -
         for path, header in headers.items()
         if header.spacing and not any(id in ("bad-spacing", "units") for id, _ in reports[path].faults)
     }
-    _add_far(structure, "spacing-outlier", spacings, _far(spacings, FAR_SPACING))
+    lost = {path for path, axes in _far(spacings, LOST_SPACING).items() if len(axes) == len(spacings[path])}
+    far_spacings = _far(spacings, FAR_SPACING)
+    _add_far(structure, "bad-spacing", spacings, {path: axes for path, axes in far_spacings.items() if path in lost})
+    _add_far(
+        structure, "spacing-outlier", spacings, {path: axes for path, axes in far_spacings.items() if path not in lost}
+    )
     shapes: dict[str, tuple[float, ...]] = {path: header.shape for path, header in headers.items()}
     sizes = {
         path: tuple(length * size for length, size in zip(shapes[path], spacing, strict=True))

@@ -259,14 +259,18 @@ def _described(content: Mapping[str, Any], found: _Found) -> Description:
     labels, ignore = _labels(content["labels"], found) if "labels" in content else (None, None)
     if labels is not None:
         _regions(content, labels, found)
+    ending = _file_ending(content["file_ending"], found) if "file_ending" in content else None
+    reader = _reader(content, found)
+    if ending is not None and ending.lower() != ending and _cannot_write(ending.lower(), reader):
+        found.add("ending-capitals", f"file_ending {ending}")
     return Description(
         content=content,
         channels=channels,
-        file_ending=_file_ending(content["file_ending"], found) if "file_ending" in content else None,
+        file_ending=ending,
         cases=_cases(content["numTraining"], found) if "numTraining" in content else None,
         labels=labels,
         ignore=ignore,
-        reader=_reader(content, found),
+        reader=reader,
         listed=_listed(content["dataset"], found) if "dataset" in content else None,
         faults=found.all(),
     )
@@ -311,12 +315,22 @@ def _file_ending(value: Any, found: _Found) -> str | None:
     if not isinstance(value, str) or not value:
         found.wrong("file_ending", value, "a text such as .nii.gz")
         return None
-    if not value.startswith("."):
-        found.wrong("file_ending", value, f"{'.' + value!r}")
-        return f".{value}"
+    meant = "." + value.strip().lstrip(".")
+    if meant == ".gz":
+        meant = ".nii.gz"
+    if meant != value:
+        found.wrong("file_ending", value, f"{meant!r}")
+        return meant
     if value.lower() not in FORMATS:
         found.add("reader-cannot-read", f"file_ending {value}")
     return value
+
+
+def _cannot_write(ending: str, reader: str | None) -> bool:
+    """Say whether the writer refuses an ending, or changes it, when it is in capitals (tried with SimpleITK 2.5)."""
+    return ending in (".nii.gz", ".mha", ".gipl", ".nii") and (
+        reader.startswith("SimpleITK") if reader else ending != ".nii"
+    )
 
 
 def _cases(value: Any, found: _Found) -> int | None:
@@ -345,6 +359,9 @@ def _labels(value: Any, found: _Found) -> tuple[dict[str, tuple[int, ...]] | Non
             refused.append(f"{_cut(name)}: {_shown(given)}")
         else:
             labels[name] = values
+    for name, values in labels.items():
+        if name != "ignore" and re.sub(r"[^a-z]", "", name.lower()) in _LIKE_IGNORE and any(values):
+            found.add("ignore-misspelt", f"{_cut(name)}: {_shown(value[name])}")
     is_clear = len(labels) + ("ignore" in value) == len(value) and (ignore is None) == (value.get("ignore") is None)
     refused += [*_background(value, labels), *(_gaps(labels, ignore) if is_clear else ()), *_shared(labels)]
     for item in refused:
@@ -352,12 +369,16 @@ def _labels(value: Any, found: _Found) -> tuple[dict[str, tuple[int, ...]] | Non
     return (labels if is_clear else None), ignore
 
 
+_LIKE_IGNORE = ("ignore", "ignored", "ignorelabel", "labelignore", "ignoreclass", "ignoreregion", "ignoreindex")
+"""The letters of names that were meant to be ``ignore``."""
+
+
 def _values_of(given: Any) -> tuple[int, ...] | None:
     """Return the values of a label or region as int() of nnU-Net makes them; None for what is no whole number."""
     items = given if isinstance(given, list) else [given]
     values = []
     for item in items:
-        whole = type(item) is int or (isinstance(item, float) and item.is_integer()) or _is_number(item)
+        whole = isinstance(item, int) or (isinstance(item, float) and item.is_integer()) or _is_number(item)
         if not whole or not 0 <= int(item) <= LARGEST_VALUE:
             return None
         values.append(int(item))
@@ -371,7 +392,7 @@ def _is_number(value: Any) -> bool:
 def _ignore(given: Any, values: tuple[int, ...] | None, refused: list[str]) -> int | None:
     if given is None:  # the same as no such key
         return None
-    if type(given) is not int or values is None:
+    if not isinstance(given, int) or values is None:
         refused.append(f"ignore: {_shown(given)} instead of a whole number")
     return values[0] if values and len(values) == 1 else None
 
@@ -424,6 +445,8 @@ def _regions(content: Mapping[str, Any], labels: Mapping[str, tuple[int, ...]], 
         if unknown:
             found.add("json-regions", f"regions_class_order: {_shown(unknown)} in no region")
         _overwritten(regions, found)
+        if not unknown and len(regions) <= MOST_REGIONS:
+            _misplaced(regions, order, found)
 
 
 def _overwritten(regions: Mapping[str, tuple[int, ...]], found: _Found) -> None:
@@ -435,6 +458,31 @@ def _overwritten(regions: Mapping[str, tuple[int, ...]], found: _Found) -> None:
             found.add(
                 "json-regions", f"{_cut(large)} {_shown(list(regions[large]))} overwrites {_cut(small)} before it"
             )
+
+
+def _misplaced(regions: Mapping[str, tuple[int, ...]], order: Sequence[int], found: _Found) -> None:
+    """Name the values of the order that stand for a region which they do not belong to.
+
+    A prediction starts as background, and each region writes its value over those before it (LabelManager's
+    convert_probabilities_to_segmentation). That a label comes out as one of fewer regions may be meant: where regions
+    overlap, no value may stand for both.
+    """
+    strangers = [name for (name, group), value in zip(regions.items(), order, strict=True) if value not in group]
+    for name, value in zip(regions, order, strict=True):
+        if name not in strangers:
+            continue
+        found.add("json-regions", f"regions_class_order: {value} is not in {_cut(name)} {_shown(list(regions[name]))}")
+    if strangers:
+        return
+    regions_of: dict[int, set[str]] = {}
+    written: dict[int, int] = {}
+    for (name, group), value in zip(regions.items(), order, strict=True):
+        for label in group:
+            regions_of.setdefault(label, set()).add(name)
+            written[label] = value
+    for label, value in sorted(written.items()):
+        if label and not regions_of[value] <= regions_of[label]:
+            found.add("json-regions", f"regions_class_order: label {label} is predicted as {value}")
 
 
 def _reader(content: Mapping[str, Any], found: _Found) -> str | None:

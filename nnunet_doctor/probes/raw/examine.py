@@ -196,9 +196,9 @@ def _image_faults(header: Header, found: Tally, reader: str) -> Iterator[Fault]:
     # ITK's NIfTI reader stores 0 for what is no number (seen with SimpleITK 2.2.1 to 2.5.7)
     is_hidden = header.format == "nifti" and reader.startswith("SimpleITK")
     if found.nans:
-        yield "nan", f"NaN in {found.nans} voxels, read as 0" if is_hidden else f"NaN in {found.nans} voxels"
+        yield "nan", f"NaN voxels: {found.nans}, read as 0" if is_hidden else f"NaN voxels: {found.nans}"
     if found.infs:
-        yield "inf", f"infinite in {found.infs} voxels, read as 0" if is_hidden else f"infinite in {found.infs} voxels"
+        yield "inf", f"infinite voxels: {found.infs}, read as 0" if is_hidden else f"infinite voxels: {found.infs}"
     if found.lowest is None or found.highest is None:
         return
     lowest, highest = (value * header.slope + header.intercept for value in (found.lowest, found.highest))

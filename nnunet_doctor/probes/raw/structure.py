@@ -58,6 +58,7 @@ class Structure:
         found: Faults by id of check.
         stats: (size, mtime in ns, inode) of each file of a case, by its path.
         endings: How many files there are of each ending of imagesTr.
+        tests: Size of each image of imagesTs, by its path.
     """
 
     cases: list[Case] = field(default_factory=list)
@@ -65,6 +66,7 @@ class Structure:
     found: Found = field(default_factory=dict)
     stats: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     endings: dict[str, int] = field(default_factory=dict)
+    tests: dict[str, int] = field(default_factory=dict)
 
     def add(self, id: str, subject: str, message: str = "") -> None:
         """Note a fault."""
@@ -94,7 +96,7 @@ def arrange(folder: str, description: Description) -> Structure:
     """Look at the folders of a dataset."""
     structure = Structure()
     if description.listed is not None:
-        _listed_cases(folder, description.listed, structure)
+        _listed_cases(folder, description.listed, (description.file_ending or "").lower(), structure)
         _listed_channels(description.listed, description, structure)
         entries = (description.content or {}).get("dataset", description.listed)
         structure.lost = len(entries) - len(structure.cases)
@@ -127,18 +129,30 @@ def arrange_images(folder: str, ending: str, channels: int | None) -> Structure:
 # --- cases that dataset.json lists ---------------------------------------------------------------------------------
 
 
-def _listed_cases(folder: str, listed: Mapping[str, Listed], structure: Structure) -> None:
+def _listed_cases(folder: str, listed: Mapping[str, Listed], ending: str, structure: Structure) -> None:
     for id, entry in listed.items():
         images = {number: _resolved(folder, path) for number, path in enumerate(entry.images)}
         label = _resolved(folder, entry.label)
         there = {}
         for written, path in zip((*entry.images, entry.label), (*images.values(), label), strict=True):
             there[path] = _note_listed(folder, path, written, id, structure)
+        if there[label] and not _may_be_called(label, ending):
+            structure.add("wrong-file-ending", label, ending_of(label))
         found = {number: path for number, path in images.items() if there[path]}
         if found:
             structure.cases.append(Case(id, found, label if there[label] else None))
     if not structure.cases:
         structure.add("no-cases", "dataset.json", "dataset")
+
+
+def _may_be_called(label: str, ending: str) -> bool:
+    """Say whether a label can be read under another ending: preprocessing copies it to CASE with file_ending.
+
+    ITK reads a .nii that is called .nii.gz, and nothing else under another name (nnU-Net's plan_and_preprocess_api.py,
+    preprocess_dataset; tried with SimpleITK 2.5).
+    """
+    kind = ending_of(label)
+    return ending not in FORMATS or kind == ending or (kind == ".nii" and ending == ".nii.gz")
 
 
 def _listed_channels(listed: Mapping[str, Listed], description: Description, structure: Structure) -> None:
@@ -287,6 +301,14 @@ class _Images:
         self.lost.add(short if re.search(r"_\d{4}$", stem) else stem)
 
     def _channels(self) -> None:
+        numbers = {frozenset(files) for files in self.cases.values()}
+        if len(self.cases) > 1 and len(numbers) == 1 and self.channels == len(next(iter(numbers))):
+            # from 1, for instance: nnU-Net goes by the order of the files, and by how many there are
+            for files in self.cases.values():
+                paths = [files[number] for number in sorted(files)]
+                files.clear()
+                files.update(enumerate(paths))
+            return
         for id, files in self.cases.items():
             count = self.channels
             if count is None or self.ending.lower() not in FORMATS:
@@ -384,7 +406,7 @@ def _compare_numbers(description: Description, meant: int, structure: Structure)
     """Compare numTraining with the cases; what is wrong with names is said there and not again here."""
     wanted, cases = description.cases, len(structure.cases)
     if wanted is not None and wanted not in (cases, meant) and cases:
-        structure.add("num-training", "dataset.json", f"numTraining {wanted}; {cases} cases")
+        structure.add("num-training", "dataset.json", f"numTraining {wanted}; cases found: {cases}")
 
 
 def _test_images(folder: str, ending: str, channels: int | None, structure: Structure) -> None:
@@ -397,6 +419,7 @@ def _test_images(folder: str, ending: str, channels: int | None, structure: Stru
     for id, items in apart.found.items():
         for subject, message in items:
             structure.add("test-images", subject, f"{id}: {message}" if message else id)
+    structure.tests = {path: size for path, (size, _, _) in apart.stats.items()}
 
 
 def _awkward_ids(structure: Structure) -> None:

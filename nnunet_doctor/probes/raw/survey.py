@@ -188,6 +188,7 @@ def _look_into(
         if result.reader == "Tiff3DIO":
             _side_files(folder, structure, result.reports)
         same = partial(_are_same, folder, result.reader)
+        _trained_tests(folder, structure, result)
     except KeyboardInterrupt:
         result.is_complete = False
     across.compare(structure, description, result.reports, same)
@@ -280,6 +281,25 @@ def _examine_suspects(folder: str, structure: Structure, description: Descriptio
                 other.sums = examine(Task(os.path.join(folder, path), "image", str(result.reader), "all")).sums
 
 
+def _trained_tests(folder: str, structure: Structure, result: Survey) -> None:
+    """Name the images of imagesTs that are copies of training images, byte by byte."""
+    trained: dict[tuple[int, str], list[str]] = {}
+    sizes = set(structure.tests.values())
+    for path in (path for case in structure.cases for path in case.images.values()):
+        size, report = structure.stats[path][0], result.reports.get(path)
+        if size in sizes and report is not None and report.content:
+            trained.setdefault((size, report.content), []).append(path)
+    of_trained = {size for size, _ in trained}
+    for path, size in structure.tests.items():
+        if size not in of_trained:
+            continue
+        report = examine(Task(os.path.join(folder, path), "image", str(result.reader), "none"))
+        for other in trained.get((size, report.content), ()):
+            if _are_same(folder, str(result.reader), path, other):
+                structure.add("test-image-trained", path, f"= {other}")
+                break
+
+
 def _same_voxels(one: Header | None, other: Header | None) -> bool:
     return one is not None and other is not None and (one.shape, one.dtype) == (other.shape, other.dtype)
 
@@ -366,6 +386,7 @@ ABOUT_FILES = (
     "spacing-file-missing",
     "spacing-mismatch",
     "spacing-outlier",
+    "test-image-trained",
     "units",
     "unreadable",
     "wrong-format",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Form(NamedTuple):
-    """A form: its module, and the suffixes of files that hold it."""
+    """A form: its module, and the suffixes of files that hold it; OASIS knows two of SARIF."""
 
     module: str
     suffixes: tuple[str, ...]
@@ -22,7 +22,7 @@ class Form(NamedTuple):
 FORMS = {
     "text": Form("text", (".txt",)),
     "json": Form("json", (".json",)),
-    "sarif": Form("sarif", (".sarif",)),
+    "sarif": Form("sarif", (".sarif", ".sarif.json")),
     "junit": Form("junit", (".xml",)),
     "github": Form("github", ()),
     "markdown": Form("markdown", (".md",)),
@@ -31,9 +31,11 @@ FORMS = {
 }
 
 
-def form_of(suffix: str) -> str | None:
-    """Name the form that files of a suffix hold; None for an unknown suffix."""
-    return next((name for name, form in FORMS.items() if suffix.lower() in form.suffixes), None)
+def form_of(file: str) -> str | None:
+    """Name the form of a file by the longest suffix of its name that is known; None for an unknown one."""
+    known = {suffix: name for name, form in FORMS.items() for suffix in form.suffixes}
+    found = [suffix for suffix in known if file.lower().endswith(suffix)]
+    return known[max(found, key=len)] if found else None
 
 
 def render(name: str, report: Report, manner: Manner) -> str:

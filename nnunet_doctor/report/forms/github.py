@@ -63,13 +63,15 @@ def _head(report: Report, manner: Manner) -> str:
 
 def _annotation(finding: FindingRecord, place: Place, left: int, manner: Manner) -> str:
     parts = told(place.messages, manner.language)
-    if place.file != manner.places.machine:
-        parts[:1] = [JOINTS[manner.language].place.join([place.file, *parts[:1]])]
+    if place.line is not None or place.file != manner.places.machine:
+        where = place.file if place.line is None else f"{place.file}:{place.line}"
+        parts[:1] = [JOINTS[manner.language].place.join([where, *parts[:1]])]
     parts += [say(manner.language, "also", count=left)] if left else []
     parts.append(finding.why)
     if finding.fixes:
         parts += [text_of(finding.fixes[0], finding, manner.language), *commands_of(finding.fixes[0], manner.shell)]
-    return _command(COMMANDS[finding.severity], place.file, f"{finding.id}: {finding.title}", "\n".join(parts))
+    title = f"{finding.id}: {finding.title}"
+    return _command(COMMANDS[finding.severity], place.file, title, "\n".join(parts), place.line)
 
 
 def _undecided(report: Report, manner: Manner) -> str:
@@ -90,8 +92,8 @@ def _plain(finding: FindingRecord, mark: str) -> str:
     return f"{mark}  {one_line(finding.title)}  [{finding.id}]"
 
 
-def _command(command: str, file: str, title: str, text: str) -> str:
-    return f"::{command} file={_property(file)},line=1,title={_property(title)}::{_data(visible(text))}"
+def _command(command: str, file: str, title: str, text: str, line: int | None = None) -> str:
+    return f"::{command} file={_property(file)},line={line or 1},title={_property(title)}::{_data(visible(text))}"
 
 
 def _data(text: str) -> str:

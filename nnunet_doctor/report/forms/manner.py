@@ -105,7 +105,8 @@ def text_of(fix: FixRecord, finding: FindingRecord, language: str) -> str:
     if not fix.launch.env and not fix.launch.args:
         return fix.text
     tried = any(item.fact.startswith("trial.") for item in finding.evidence)
-    return say(language, "run_deep_does_this" if tried else "run_does_this", text=fix.text)
+    key = "run_trusting_does_this" if fix.needs_trust else "run_deep_does_this" if tried else "run_does_this"
+    return say(language, key, text=fix.text)
 
 
 def commands_of(fix: FixRecord, shell: str) -> list[str]:

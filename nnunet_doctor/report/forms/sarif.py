@@ -25,8 +25,6 @@ MOST_RESULTS = 5000
 """GitHub shows that many results of a run, and refuses a file of more than 25,000."""
 MOST_LETTERS = 1024
 """GitHub takes no longer descriptions of a rule."""
-FIRST_LINE = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 1}
-"""GitHub asks for all four, also where a file has no lines; this is the place before its first character."""
 
 
 def render(report: Report, manner: Manner) -> str:
@@ -114,9 +112,15 @@ def _result(finding: FindingRecord, number: int, place: Place, manner: Manner) -
         "ruleIndex": number,
         "level": LEVELS[finding.severity],
         "message": {"text": visible(text)},
-        "locations": [{"physicalLocation": {"artifactLocation": _artifact(place.file), "region": FIRST_LINE}}],
+        "locations": [{"physicalLocation": {"artifactLocation": _artifact(place.file), "region": _region(place)}}],
         "partialFingerprints": {"primaryLocationLineHash": _fingerprint(finding.id, place)},
     }
+
+
+def _region(place: Place) -> dict[str, int]:
+    """GitHub asks for all four, also where a file has no lines; this is the place before the first character."""
+    line = place.line or 1
+    return {"startLine": line, "startColumn": 1, "endLine": line, "endColumn": 1}
 
 
 def _artifact(file: str) -> dict[str, str]:

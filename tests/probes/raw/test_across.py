@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -166,6 +167,11 @@ def pictures(count, channels, labels=1):
     return reports
 
 
+def replaced(report, **fields):
+    """Return a report like another, with other fields of its header."""
+    return FileReport(msgspec.structs.replace(report.header, **fields), [], report.tally, "other", sums="other")
+
+
 def test_channels_of_pictures(compared):
     """Red, green and blue are three channels; behind one declared channel they are two too many."""
     rgb = ("R", "G", "B")
@@ -175,6 +181,23 @@ def test_channels_of_pictures(compared):
     assert found == {"channel-count": {"imagesTr/c0_0000.png": "3 in the file; 1 expected"}}
     found = compared(pictures(1, 4), ending=".png", channels=rgb)
     assert found == {"channel-count": {"imagesTr/c0_0000.png": "4 in the file; 3 expected"}}
+
+
+def test_colours_beside_grey(compared):
+    """nnU-Net refuses a case of a colour and a grey picture, though they hold as many channels as are declared."""
+    reports = pictures(1, 3)
+    reports["imagesTr/c0_0001.png"] = replaced(reports["imagesTr/c0_0000.png"], channels=1)
+    found = compared(reports, ending=".png", channels=("R", "G", "B", "infrared"))
+
+    assert found == {"channel-count": {"imagesTr/c0_0001.png": "1 in the file; imagesTr/c0_0000.png has 3"}}
+
+
+def test_as_many_channels_in_each_file(compared):
+    """Two colour pictures of one case are six channels."""
+    reports = pictures(1, 3)
+    reports["imagesTr/c0_0001.png"] = replaced(reports["imagesTr/c0_0000.png"])
+
+    assert compared(reports, ending=".png", channels=tuple("RGBHSV")) == {}
 
 
 # --- labels --------------------------------------------------------------------------------------------------------
@@ -233,7 +256,7 @@ def test_label_of_nan(compared):
     report.tally.nans, report.tally.infs = 2, 1
 
     assert compared(dataset(label_c1=report)) == {
-        "label-unexpected": {"labelsTr/c1.nii.gz": "value (voxels): 0.5 (1); NaN or infinite (3 voxels)"}
+        "label-unexpected": {"labelsTr/c1.nii.gz": "value (voxels): 0.5 (1); NaN or infinite voxels: 3"}
     }
 
 
@@ -262,7 +285,7 @@ def test_classes(compared):
     found = compared(with_values(no_tumour, label_c3=label(BLOBS)))
     assert found == {"class-in-one-case": {"labelsTr/c3.nii.gz": "tumour = 2"}}
     found = compared(with_values([(0, 10)]))
-    assert found.pop("no-foreground") == {"labelsTr": "6 labels, all of them background"}
+    assert found.pop("no-foreground") == {"labelsTr": "labels: 6, all background"}
     assert list(found) == ["label-empty"]
 
 
@@ -411,7 +434,9 @@ def test_no_alarm_on_pictures(compared):
     ("odd", "expected"),
     [
         ({"spacing": (10.0, 10.0, 30.0)}, {"spacing-outlier": "10, 10, 30; median 1, 1, 3"}),
-        ({"spacing": (0.001, 0.001, 0.003)}, {"spacing-outlier": "0.001, 0.001, 0.003; median 1, 1, 3"}),
+        ({"spacing": (0.01, 0.02, 0.03)}, {"spacing-outlier": "0.01, 0.02, 0.03; median 1, 1, 3"}),
+        ({"spacing": (0.001, 0.001, 0.003)}, {"bad-spacing": "0.001, 0.001, 0.003; median 1, 1, 3"}),
+        ({"spacing": (1000.0, 1000.0, 3000.0)}, {"bad-spacing": "1000, 1000, 3000; median 1, 1, 3"}),
         ({"shape": (64, 64, 3)}, {"shape-outlier": "64 x 64 x 3; median 64 x 64 x 30"}),
         ({"shape": (64, 64, 600)}, {"shape-outlier": "64 x 64 x 600; median 64 x 64 x 30"}),
         ({"shape": (64, 64, 180), "spacing": (1.0, 1.0, 0.5)}, {}),

@@ -22,7 +22,7 @@ STATUS = (1000, 1_700_000_000_000_000_001, 42)
 TASK = Task("/data/imagesTr/a_0000.nii.gz", "image", "SimpleITKIO", "floats")
 REPORT = FileReport(
     Header("nifti", (2, 3, 4), 1, "<f4", (1.0, 0.1, 1 / 3), (0.0, -1e-300, 5.0), (), encoding="gzip", offset=352),
-    [("nan", "3 voxels, read as 0")],
+    [("nan", "NaN voxels: 3, read as 0")],
     Tally([(0.0, 5), (0.1, 2)], lowest=0.0, highest=3.4028234663852886e38, nans=3),
     "voxels 0123",
     96,

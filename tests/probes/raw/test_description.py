@@ -106,7 +106,7 @@ def refused_beyond(labels, order):
     if groups.get("ignore") == [None]:
         del groups["ignore"]
     flat = [value for group in groups.values() for value in group]
-    if any(isinstance(value, bool) or int(value) != float(value) or int(value) < 0 for value in flat):
+    if any(int(value) != float(value) or int(value) < 0 for value in flat):
         return True
     sets = {name: frozenset(map(int, group)) for name, group in groups.items() if name != "ignore"}
     if not all(sets.values()) or len(set(sets.values())) < len(sets):
@@ -114,9 +114,22 @@ def refused_beyond(labels, order):
     if not any(isinstance(value, list) and len(value) > 1 for value in labels.values()):
         return False
     regions = [group for name, group in sets.items() if group != {0} or labels[name] == "0"]
-    return any(value not in frozenset().union(*sets.values()) for value in order) or any(
-        small < large for place, small in enumerate(regions) for large in regions[place + 1 :]
-    )
+    if any(value not in frozenset().union(*sets.values()) for value in order):
+        return True
+    if any(small < large for place, small in enumerate(regions) for large in regions[place + 1 :]):
+        return True
+    return any(value not in group for group, value in zip(regions, order, strict=True)) or invents(regions, order)
+
+
+def invents(regions, order):
+    """Say whether a voxel of some label is predicted as one of a region that it is not in."""
+    for label in frozenset().union(*regions) - {0}:
+        segmentation = 0
+        for region, value in zip(regions, order, strict=True):
+            segmentation = value if label in region else segmentation
+        if any(segmentation in region and label not in region for region in regions):
+            return True
+    return False
 
 
 VALUES = st.one_of(
@@ -140,6 +153,9 @@ ORDERS = st.one_of(st.none(), st.lists(st.integers(0, 5), max_size=5))
 @example(labels={"background": "0", "a": [1, 2]}, order=[1])
 @example(labels={"background": 0, "a": [1, 2], "b": [2, 1]}, order=[1, 2])
 @example(labels={"background": 0, "a": [2], "b": [1, 2]}, order=[1, 2])
+@example(labels={"background": 0, "a": [1, 2], "b": [2]}, order=[2, 2])
+@example(labels={"background": 0, "a": [1, 2], "b": [2, 3]}, order=[1, 3])
+@example(labels={"background": 0, "a": [0, 1], "b": [1]}, order=[0, 1])
 def test_labels_as_nnunet_takes_them(labels, order):
     """Labels and regions are refused when nnU-Net refuses them, and else only for the few faults it oversees."""
     found = described(labels=labels, regions_class_order=... if order is None else order)
@@ -196,6 +212,78 @@ def test_region_that_vanishes():
     assert expected == described(labels=labels, regions_class_order=[2, 1, 4]).faults
 
 
+def test_truth_is_a_number():
+    """nnU-Net takes true for 1, and so does the doctor."""
+    found = described(labels={"background": False, "organ": True})
+
+    assert found.faults == ()
+    assert frozenset({0, 1}) == found.declared
+
+
+@pytest.mark.parametrize(
+    ("ending", "reader", "refused"),
+    [
+        (".NII.GZ", None, True),
+        (".nii.GZ", "SimpleITKIO", True),
+        (".MHA", None, True),
+        (".NII", "SimpleITKIO", True),
+        (".NII", None, False),
+        (".NII.GZ", "NibabelIO", False),
+        (".NRRD", None, False),
+        (".PNG", None, False),
+        (".nii.gz", None, False),
+    ],
+)
+def test_ending_in_capitals(ending, reader, refused):
+    """An ending that the reader of the dataset cannot write in capitals is named; it is read all the same."""
+    found = described(file_ending=ending, overwrite_image_reader_writer=reader or "None")
+
+    assert found.file_ending == ending
+    assert found.faults == ((("ending-capitals", f"file_ending {ending}"),) if refused else ())
+
+
+NESTED = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}
+KIDNEYS = {"background": 0, "kidney": [1, 2, 3], "masses": [2, 3], "tumour": 2}
+APART = {"background": 0, "left": [1, 2], "right": [2, 3]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "order", "messages"),
+    [
+        (NESTED, [1, 2, 3], []),
+        (KIDNEYS, [1, 3, 2], []),
+        ({"background": 0, "whole": [1, 2, 3], "core": [2, 3]}, [1, 3], []),
+        (APART, [1, 3], []),
+        (NESTED, [3, 2, 1], ["1 is not in enhancing [3]"]),
+        (KIDNEYS, [1, 2, 3], ["3 is not in tumour [2]"]),
+        (NESTED, [2, 3, 3], ["label 1 is predicted as 2", "label 2 is predicted as 3"]),
+        (APART, [2, 3], ["label 1 is predicted as 2"]),
+    ],
+)
+def test_order_of_regions(labels, order, messages):
+    """An order under which predictions get labels of regions that they are not in is named; one that loses some is not.
+
+    Where regions overlap and neither holds the other, no order keeps both, so that the loss may be meant.
+    """
+    expected = [("json-regions", f"regions_class_order: {message}") for message in messages]
+    assert expected == list(described(labels=labels, regions_class_order=order).faults)
+
+
+@pytest.mark.parametrize("name", ["Ignore", "IGNORE", "ignore_label", "ignore label", " ignored"])
+def test_almost_ignore(name):
+    """nnU-Net leaves out a label that is called ignore, and trains one that is called almost so."""
+    found = described(labels={"background": 0, "organ": 1, name: 2})
+
+    assert (("ignore-misspelt", f"{name}: 2"),) == found.faults
+    assert frozenset({0, 1, 2}) == found.declared
+
+
+@pytest.mark.parametrize("name", ["ignore", "ignorance", "unknown", "void", "background noise"])
+def test_not_almost_ignore(name):
+    """Other names, and the right one, are nothing to speak of."""
+    assert described(labels={"background": 0, "organ": 1, name: 2}).faults == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -209,6 +297,8 @@ def test_region_that_vanishes():
         ({"channel_names": {"1": "T2", "0": "T1"}}, ("json-channel-keys", "1, 0")),
         ({"channel_names": {"0": "CT_venous"}}, ("channel-normalisation", "0: CT_venous")),
         ({"file_ending": "nii.gz"}, ("json-type", "file_ending holds \"nii.gz\" instead of '.nii.gz'")),
+        ({"file_ending": ".nii.gz "}, ("json-type", "file_ending holds \".nii.gz \" instead of '.nii.gz'")),
+        ({"file_ending": ".gz"}, ("json-type", "file_ending holds \".gz\" instead of '.nii.gz'")),
         ({"file_ending": ".jpg"}, ("reader-cannot-read", "file_ending .jpg")),
         ({"overwrite_image_reader_writer": "NibabelIo"}, ("json-reader", "NibabelIo (there is NibabelIO)")),
         (

@@ -172,6 +172,15 @@ def test_channel_that_is_missing(dataset):
     assert found_in(dataset(channels=2, without=missing), described(2)) == {"channel-missing": missing}
 
 
+def test_channels_numbered_alike(dataset):
+    """nnU-Net goes by the order of a case's files: numbers from 1 do no harm if all cases have them."""
+    folder = dataset(channels=3, without=[f"imagesTr/case_{number}_0000.nii.gz" for number in range(6)])
+    arranged = arrange(folder, described(2))
+
+    assert arranged.found == {}
+    assert arranged.cases[0].images == {0: "imagesTr/case_0_0001.nii.gz", 1: "imagesTr/case_0_0002.nii.gz"}
+
+
 def test_channels_beyond_measure(dataset):
     """However many channels dataset.json declares, the first few missing ones are named, and how many more there are."""
     begun = time.process_time()
@@ -197,7 +206,9 @@ def test_numbers(dataset):
     """numTraining is compared with what is there; a case whose name is wrong is one that was meant."""
     folder = dataset("imagesTr/case_6.nii.gz", "labelsTr/case_6.nii.gz")
 
-    assert arrange(folder, described(cases=9)).found["num-training"] == [("dataset.json", "numTraining 9; 6 cases")]
+    assert arrange(folder, described(cases=9)).found["num-training"] == [
+        ("dataset.json", "numTraining 9; cases found: 6")
+    ]
     for cases in (6, 7):
         assert found_in(folder, described(cases=cases)) == {"bad-image-name": ["imagesTr/case_6.nii.gz"]}
 
@@ -443,6 +454,17 @@ def test_listed_cases_with_a_fault(dataset, case, expected):
     assert listed(dataset(), {**FILES, "a": case}).found == expected
 
 
+def test_listed_labels_of_another_format(dataset):
+    """A listed label is copied to a name with file_ending, under which only a .nii for .nii.gz can be read."""
+    folder = dataset("labelsTr/a.nrrd", "labelsTr/a.nii", "labelsTr/A.NII.GZ", "imagesTr/a.nrrd")
+    for label, expected in (
+        ("labelsTr/a.nrrd", {"wrong-file-ending": [("labelsTr/a.nrrd", ".nrrd")]}),
+        ("labelsTr/a.nii", {}),
+        ("labelsTr/A.NII.GZ", {}),
+    ):
+        assert listed(folder, {**FILES, "a": (["imagesTr/a.nrrd"], label)}).found == expected
+
+
 def test_listed_cases_without_a_channel(dataset):
     """A listed case with fewer images than channels lacks one."""
     folder = dataset(channels=2)
@@ -455,7 +477,9 @@ def test_listed_cases_without_a_channel(dataset):
 
 def test_listed_cases_in_another_number(dataset):
     """numTraining is compared with the listed cases, whatever lies in the folders."""
-    assert listed(dataset(), FILES, count=7).found == {"num-training": [("dataset.json", "numTraining 7; 6 cases")]}
+    assert listed(dataset(), FILES, count=7).found == {
+        "num-training": [("dataset.json", "numTraining 7; cases found: 6")]
+    }
 
 
 @posix

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnunet_doctor import packs
-from nnunet_doctor.check import AREAS, LANGUAGES, Body, Check, CheckError, Text, read_check
+from nnunet_doctor.check import AREAS, LANGUAGES, Body, Check, CheckError, Text, line_of, read_check
+from nnunet_doctor.errors import nearest
 from nnunet_doctor.words import say
 
 
@@ -32,6 +33,17 @@ def built_in_folder() -> Path:
     """
     packaged = Path(__file__).with_name("checks")
     return packaged if packaged.is_dir() else Path(__file__).resolve().parents[1] / "checks"
+
+
+def built_in_ids() -> frozenset[str]:
+    """Return the ids of the built-in checks, which no other check may have."""
+    return frozenset(path.name.removesuffix(".toml") for _, path in _files(built_in_folder()))
+
+
+def is_own(folder: Path) -> bool:
+    """Say whether a folder of areas is the catalogue of the doctor: the built-in one, or that of any checkout."""
+    own = folder.name == "checks" and (folder.parent / "nnunet_doctor" / "check.py").is_file()
+    return own or folder.resolve() == built_in_folder().resolve()
 
 
 def load(folders: Sequence[Path] = (), *, with_examples: bool = False) -> tuple[Check, ...]:
@@ -180,9 +192,26 @@ def _refuse_duplicates(checks: Iterable[Listed], taken: Collection[str] = ()) ->
 def _refuse_lost_explanations(checks: Sequence[Check]) -> None:
     ids = {check.id for check in checks}
     for check in checks:
-        for id in check.explains:
-            # what a pack explains may be another pack's, which is not here, or cannot be read
-            if id not in ids and not check.origin.startswith("pack "):
-                raise CheckError(
-                    f"{check.area}/{check.id}.toml", None, f"'explains' names {id!r}, and there is no such check"
-                )
+        # what a pack explains may be another pack's, which is not here, or cannot be read
+        if not ids.issuperset(check.explains) and not check.origin.startswith("pack "):
+            folder = built_in_folder() if check.origin == "built in" else Path(check.origin)
+            refuse_lost_explanation(check, folder / check.area / f"{check.id}.toml", ids)
+
+
+def refuse_lost_explanation(check: Check, path: Path, ids: Collection[str]) -> None:
+    """See that what a check explains are checks.
+
+    Args:
+        check: The check.
+        path: Its file, which is read again for the line.
+        ids: Ids of all checks that there are.
+
+    Raises:
+        CheckError: One is none.
+    """
+    lost = next((id for id in check.explains if id not in ids), None)
+    if lost is not None:
+        line = line_of(path.read_text(encoding="utf-8-sig"), "explains")
+        raise CheckError(
+            str(path), line, f"'explains' names {lost!r}, and there is no such check{nearest(lost, ids)}"
+        )

@@ -272,7 +272,8 @@ def _check(options: argparse.Namespace) -> int:
     checks, expired = _with_configuration(options, checks, ignored)
     if not options.facts and wait is None:
         wait = _start_looking(options, request, examination.asked_by(checks), keep)
-    facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given))
+    note = partial(_tell, language=language)
+    facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given), note)
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs, expired=expired)
     diagnosis, known = baseline(result.diagnosis, result.facts)
     report = record.build(result.facts, diagnosis, result.plan, ignored, language, options.fail_on, known)
@@ -595,7 +596,6 @@ def _facts(options: argparse.Namespace) -> int:
 
 def _diff(options: argparse.Namespace) -> int:
     from nnunet_doctor import examination, history
-    from nnunet_doctor.words import say
 
     language = _language(options)
     checks, _ = _with_configuration(options, examination.load_checks(options.checks))
@@ -603,18 +603,21 @@ def _diff(options: argparse.Namespace) -> int:
     if options.old is None and not results:
         raise UserError("nnUNet_results is not set; name a facts file or a folder of results as OLD")
     old_file = _start_or_file(options.old or Path(str(results)), history.last_finished)
-    old = examination.read_facts(old_file, {})
+    old, old_files = examination.read_facts(old_file, {}), history.files_of(old_file)
     if options.new is not None:
         new_file = _start_or_file(options.new, history.last_of)
         new, source = examination.read_facts(new_file, {}), str(new_file)
+        new_files = history.files_of(new_file)
     else:
         from nnunet_doctor.probes.base import RawLook
 
         depth = RawLook(depth="quick" if options.quick else "default")
+        source = _now(options, old, language)
         now = examination.look_at(_context(options, history.request_of(old), depth))
         # a start is kept with the settings that the plan chose
-        new, source = examination.conclude(now, checks).plan.facts, say(language, "diff_now")
-    comparison = history.compare(old, new, checks)
+        new = examination.conclude(now, checks).plan.facts
+        new_files = history.files_now(new) if old_files else {}
+    comparison = history.compare(old, new, checks, (old_files, new_files))
     if options.format == "json":
         _print_json(history.to_json(comparison, (str(old_file), source), ascii_only=not _speaks_utf8()))
     else:
@@ -622,6 +625,19 @@ def _diff(options: argparse.Namespace) -> int:
 
         print_difference(comparison, (str(old_file), source), language, sys.stdout)
     return 0
+
+
+def _now(options: argparse.Namespace, old: Facts, language: str) -> str:
+    """Choose the interpreter of then unless another is named, and say what is compared."""
+    from nnunet_doctor.words import say
+
+    recorded = old["python.executable"]
+    if options.python is not None or not isinstance(recorded, str) or recorded == sys.executable:
+        return say(language, "diff_now")
+    if not os.path.isfile(recorded):  # noqa: PTH113 - says no where there is no permission to look
+        return say(language, "diff_now_otherwise", python=sys.executable, recorded=recorded)
+    options.python = recorded
+    return say(language, "diff_now_as_then", python=recorded)
 
 
 def _start_or_file(path: Path, choose: Callable[[Path], Start]) -> Path:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nnunet_doctor import catalogue, waivers
+from nnunet_doctor import __version__, catalogue, waivers
 from nnunet_doctor.check import AREAS, Check
 from nnunet_doctor.engine import Diagnosis, diagnose
 from nnunet_doctor.errors import UserError, nearest
@@ -101,18 +102,26 @@ def _refuse_lost_dataset(facts: Facts, context: Context) -> None:
     raise UserError(f"there is no dataset {wanted} in {raw} or nnU-Net's other two folders; there are {known}")
 
 
-def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
+def read_facts(path: Path, given: Mapping[str, Observed], tell: Callable[[str], None] | None = None) -> Facts:
     """Read a facts file, with those facts of the request that the user gives laid over it.
+
+    Args:
+        path: The file, or a pipe; ``-`` is standard input.
+        given: The facts of the request.
+        tell: Takes a sentence about what a newer doctor has recorded and this one does not know.
 
     Raises:
         UserError: The file cannot be read, is not one of facts, or holds another dataset than the one that is named.
     """
-    facts = _read_facts_file(path)
+    place = "standard input" if path == _STANDARD_INPUT else str(path)
+    facts, note = _read_facts_file(path, place)
+    if note and tell:
+        tell(note)
     dataset = given.get("dataset.requested")
     recorded = {str(facts[f"dataset.{name}"]) for name in ("requested", "name", "id")}
     named = str(int(dataset)) if isinstance(dataset, str) and dataset.isdecimal() else str(dataset)
     if dataset is not None and not {str(dataset), named} & recorded:
-        raise UserError(f"{path} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
+        raise UserError(f"{place} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
     rest = {name: value for name, value in given.items() if name != "dataset.requested"}
     if any(facts[name] != rest.get(name, facts[name]) for name in OF_ONE_TRAINING):
         other: Observed = Unknown("the file was recorded for another training")
@@ -120,34 +129,68 @@ def read_facts(path: Path, given: Mapping[str, Observed]) -> Facts:
     return derive(facts.with_values(rest, dict.fromkeys(rest, "command line")))
 
 
-def _read_facts_file(path: Path) -> Facts:
+_STANDARD_INPUT = Path("-")
+
+
+def _read_facts_file(path: Path, place: str) -> tuple[Facts, str]:
+    """Return the facts of a file, and a note about those that are not known here, or an empty text."""
     import codecs
     import json
 
     from nnunet_doctor.facts.exchange import FactError, from_document
 
     try:
-        if path.exists() and not path.is_dir() and not path.is_file():
-            raise UserError(f"{path} is not a regular file")
-        with path.open("rb") as file:
-            content = file.read(MOST_FACTS_BYTES + 1)
+        content = _content(path)
         if len(content) > MOST_FACTS_BYTES:
-            raise UserError(f"{path} has more than {MOST_FACTS_BYTES // 1024**2} MB; this is not a facts file")
+            raise UserError(f"{place} has more than {MOST_FACTS_BYTES // 1024**2} MB; this is not a facts file")
         # PowerShell 5 writes UTF-16 when its output is redirected
         utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return from_document(json.loads(content.decode("utf-16" if utf16 else "utf-8-sig")))
+        document = json.loads(content.decode("utf-16" if utf16 else "utf-8-sig"))
+        return from_document(document), _note_of(document, place)
     except OSError as error:
-        raise UserError(f"the facts file {path} cannot be read: {error.strerror}") from None
+        raise UserError(f"the facts file {place} cannot be read: {error.strerror}") from None
     except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
+        raise UserError(f"{place} is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text; write it with 'nnunet-doctor facts --output {path.name}'") from None
+        name = "machine.json" if path == _STANDARD_INPUT else path.name
+        raise UserError(f"{place} is not UTF-8 text; write it with 'nnunet-doctor facts --output {name}'") from None
     except RecursionError:
-        raise UserError(f"{path} is nested too deeply; this is not a facts file") from None
+        raise UserError(f"{place} is nested too deeply; this is not a facts file") from None
     except FactError as error:
-        raise UserError(f"{path} is not a facts file of nnunet-doctor: {error}") from None
+        raise UserError(f"{place} is not a facts file of nnunet-doctor: {error}") from None
     except ValueError:  # Python's limit of digits
-        raise UserError(f"{path} holds a number that is too long to be read") from None
+        raise UserError(f"{place} holds a number that is too long to be read") from None
+
+
+def _content(path: Path) -> bytes:
+    """Read a file, pipe or device, or standard input, up to what is too much for facts."""
+    if path == _STANDARD_INPUT:
+        import sys
+
+        return sys.stdin.buffer.read(MOST_FACTS_BYTES + 1) if sys.stdin else b""
+    with path.open("rb") as file:
+        return file.read(MOST_FACTS_BYTES + 1)
+
+
+_SHOWN_NAMES = 3
+_FACT_NAME = re.compile(r"[A-Za-z0-9_.]{1,60}")
+_VERSION = re.compile(r"[0-9A-Za-z.+!-]{1,30}")
+
+
+def _note_of(document: Mapping[str, Any], place: str) -> str:
+    """Say which facts of a document are left out because they are not known here; an empty text when none is."""
+    from nnunet_doctor.facts.exchange import strangers
+
+    new = strangers(document)
+    if not new:
+        return ""
+    # a file may hold anything, and this goes to a terminal
+    names = [name for name in sorted(new) if _FACT_NAME.fullmatch(name)][:_SHOWN_NAMES]
+    shown = ", ".join([*names, "..."] if len(names) < len(new) else names)
+    note = f"nnunet-doctor {__version__} does not know {len(new)} of the facts in {place}, and does without: {shown}"
+    doctor = document.get("doctor")
+    told = isinstance(doctor, str) and _VERSION.fullmatch(doctor)
+    return f"{note}; nnunet-doctor {doctor} wrote it" if told else note
 
 
 OF_ONE_TRAINING = ("training.configuration", "training.fold", "training.trainer", "training.plans")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from nnunet_doctor import __version__
 from nnunet_doctor.check import Check
@@ -28,9 +28,6 @@ from nnunet_doctor.probes.content import Files
 from nnunet_doctor.request import FACTS, Request
 from nnunet_doctor.settings import OPTIONS, VARIABLES
 from nnunet_doctor.waivers import PROTECTING
-
-if TYPE_CHECKING:
-    from typing_extensions import TypeGuard
 
 OWN = ".nnunet-doctor"
 """Folder of the doctor beside the folds."""
@@ -351,9 +348,7 @@ class Comparison(NamedTuple):
 _Lists = Mapping[str, Files]
 
 
-def compare(
-    old: Facts, new: Facts, checks: Sequence[Check], files: tuple[_Lists, _Lists] = ({}, {})
-) -> Comparison:
+def compare(old: Facts, new: Facts, checks: Sequence[Check], files: tuple[_Lists, _Lists] = ({}, {})) -> Comparison:
     """Compare what was observed; what follows from it is left to the checks.
 
     Args:
@@ -391,7 +386,7 @@ def compare(
 def _contents(facts: tuple[Facts, Facts], files: tuple[_Lists, _Lists], changed: Collection[str]) -> Iterator[Content]:
     old, new = facts
     for part, (number, size, mark) in FILES.items():
-        if mark in changed and not any(isinstance(known[mark], Unknown) for known in facts):
+        if mark in changed and _are_known(mark, facts):
             lists = [
                 list[part]
                 for known, list in zip(facts, files, strict=True)
@@ -400,9 +395,16 @@ def _contents(facts: tuple[Facts, Facts], files: tuple[_Lists, _Lists], changed:
             ]
             named = _named(*lists) if len(lists) == len(facts) else None
             yield Content(part, _amount(old[number], old[size]), _amount(new[number], new[size]), named)
-    for part, name in SINGLE.items():
-        if name in changed and not any(isinstance(known[name], Unknown) for known in facts):
-            yield Content(part, *(None if known[name] is None else Amount(1, None) for known in facts))
+    for part, mark in SINGLE.items():
+        if mark in changed and _are_known(mark, facts):
+            then, now = (None if known[mark] is None else Amount(1, None) for known in facts)
+            yield Content(part, then, now)
+
+
+def _are_known(mark: str, facts: Sequence[Facts]) -> bool:
+    """Say whether both looks tell of the files; where a whole folder is gone, the fact that names it says so."""
+    folder = f"{mark.partition('.')[0]}.folder"
+    return not any(isinstance(known[mark], Unknown) or known[folder] is None for known in facts)
 
 
 def _amount(number: Observed, size: Observed) -> Amount | None:

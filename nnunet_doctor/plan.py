@@ -80,9 +80,7 @@ def plan(facts: Facts, checks: Sequence[Check], trusted: Collection[str] = BUILT
     return Plan(tuple(chosen.values()), current, diagnosis, frozenset(trusted), withheld)
 
 
-def _withheld(
-    facts: Facts, diagnosis: Diagnosis, checks: Sequence[Check], trusted: Collection[str]
-) -> tuple[str, ...]:
+def _withheld(facts: Facts, diagnosis: Diagnosis, checks: Sequence[Check], trusted: Collection[str]) -> tuple[str, ...]:
     """Name the blocking findings that the settings of all origins would remove, where some are not trusted."""
     foreign = {item.check.origin for item in diagnosis.findings if any(fix.is_launch_setting for fix in item.fixes)}
     if not diagnosis.blocking or foreign <= {*trusted}:

@@ -58,8 +58,8 @@ def test_a_broken_compiler_is_worked_around(fresh: Prepared, tmp_path: Path) -> 
     done = fresh.run("--force", "compile-no-cpp-compiler", **environ)
 
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert "Starting again with what mends this: nnUNet_compile=false" in done.stderr
-    assert "It took new starts to get there: compile-no-cpp-compiler: nnUNet_compile=false" in done.stderr
+    assert "Starting again with what mends this: nnUNet_compile=false" in done.stdout
+    assert "It took new starts to get there: compile-no-cpp-compiler: nnUNet_compile=false" in done.stdout
     assert epochs_of(done.stdout) == [0, 0, 1, 2]
     assert (fresh.fold / "checkpoint_final.pth").is_file()
 
@@ -70,9 +70,9 @@ def test_no_retry_leaves_a_failure_as_it_is(fresh: Prepared, tmp_path: Path) -> 
     done = fresh.run("--no-retry", "--force", "compile-no-cpp-compiler", **environ)
 
     assert done.returncode == 1
-    assert "compile-no-cpp-compiler" in done.stderr
-    assert "nnUNet_compile=false" in done.stderr
-    assert "Starting again" not in done.stderr
+    assert "[compile-no-cpp-compiler]" in done.stdout
+    assert "nnUNet_compile=false" in done.stdout
+    assert "Starting again" not in done.stdout
 
 
 def test_a_killed_worker_ends_the_training_and_keeps_its_checkpoint(fresh: Prepared) -> None:

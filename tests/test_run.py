@@ -45,7 +45,7 @@ def test_exit_code_is_that_of_the_training(installation: Installation, code: int
     done = installation.doctor(*RUN, FAKE_EXIT=str(code))
 
     assert done.returncode == code
-    assert f"exit code {code}" in done.stderr
+    assert f"exit code {code}" in done.stdout
 
 
 def test_options_of_train_pass_through(installation: Installation) -> None:
@@ -86,12 +86,94 @@ def test_existing_training_may_be_overwritten_or_continued_when_told(installatio
 
 def test_force_starts_in_spite_of_a_named_finding(installation: Installation) -> None:
     """--force ID starts although that finding blocks; another one still blocks."""
+    unknown = ("run", "10", "3d_fullres", "0", "--force")
+
+    assert installation.doctor(*unknown, "fold-absent").returncode == 1
+    assert installation.doctor(*unknown, "configuration-absent").returncode == 0
+
+
+@pytest.mark.parametrize("id", ["training-finished", "training-resumable"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_protects_a_training_cannot_be_forced(installation: Installation, id: str, language: str) -> None:
+    """--force of a check that keeps trainings from being overwritten is wrong use; what to say instead is named."""
     checkpoint = installation.path(*FOLD, "checkpoint_final.pth")
     checkpoint.parent.mkdir(parents=True)
-    checkpoint.write_bytes(b"")
+    checkpoint.write_bytes(b"weeks of work")
+    done = installation.doctor(*RUN, "--force", id, "--lang", language)
 
-    assert installation.doctor(*RUN, "--force", "training-resumable").returncode == 1
-    assert installation.doctor(*RUN, "--force", "training-finished").returncode == 0
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert id in done.stderr
+    assert "--overwrite" in done.stderr
+    assert "--c" in done.stderr
+    assert checkpoint.read_bytes() == b"weeks of work"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    ("file", "id"), [("checkpoint_final.pth", "training-finished"), ("checkpoint_latest.pth", "training-resumable")]
+)
+def test_refusal_names_the_options_that_decide(installation: Installation, file: str, id: str, language: str) -> None:
+    """The last lines say what --c and --overwrite do here; --force and a command that would overwrite are not shown."""
+    checkpoint = installation.path(*FOLD, file)
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+    done = installation.doctor(*RUN, "--lang", language)
+    *_, head, first, second = done.stdout.rstrip().splitlines()
+
+    assert id in head
+    assert first.strip().startswith("--c")
+    assert second.strip().startswith("--overwrite")
+    assert "--force" not in done.stdout
+    assert "nnUNetv2_train" not in done.stdout.replace("nnUNetv2_train takes CUDA", "")
+
+
+def test_continuing_and_beginning_anew_at_once_is_wrong_use(installation: Installation) -> None:
+    """--c and --overwrite contradict each other, and nothing is moved or started."""
+    checkpoint = installation.path(*FOLD, "checkpoint_latest.pth")
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"")
+    done = installation.doctor(*RUN, "--c", "--overwrite")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--c and --overwrite" in done.stderr
+    assert checkpoint.is_file()
+
+
+def test_diagnosis_of_a_failure_is_on_stdout_behind_its_output(installation: Installation) -> None:
+    """What a redirected run keeps holds the training's output, its end, cause and fix; progress and notes are beside it."""
+    failure = "RuntimeError: Cannot find a working triton installation. More information on installing Triton"
+    done = installation.doctor(*RUN, FAKE_FAILURE=failure, FAKE_CURE="no variable=at all")
+    output, end, cause = (done.stdout.index(text) for text in ("Traceback", "exit code 1", "[triton-missing]"))
+    (log,) = installation.path(*FOLD).glob("nnunet_doctor_*.log")
+
+    assert output < end < cause
+    assert f"      {log}\n" in done.stdout[end:]
+    assert "triton-missing" not in done.stderr
+    assert "The output also goes to" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX pipes")
+def test_a_reader_that_has_gone_costs_neither_retry_nor_exit_code(installation: Installation) -> None:
+    """After '| head' the training still starts again where a setting mends it, and what came of it is said on stderr."""
+    doctor = subprocess.Popen(
+        [sys.executable, "-m", "nnunet_doctor", *RUN],
+        env={**installation.environ, "nnUNet_n_proc_DA": "2", "FAKE_CURE": "nnUNet_n_proc_DA=0", "FAKE_EXIT": "7",
+             "FAKE_FAILURE": "ERROR: Unexpected bus error encountered in worker."},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    )  # fmt: skip
+    assert doctor.stdout is not None
+    for line in doctor.stdout:
+        if line.startswith("The command for your shell"):
+            break
+    doctor.stdout.close()
+    said = doctor.stderr.read()
+    doctor.stderr.close()
+
+    assert doctor.wait(30) == 7, said
+    assert "Starting again with what mends this: nnUNet_n_proc_DA=0" in said
 
 
 def test_force_of_an_unknown_finding_is_wrong_use(installation: Installation) -> None:
@@ -189,7 +271,7 @@ def test_a_fold_in_another_spelling_is_the_same_fold(installation: Installation,
 
 
 def test_what_cannot_be_looked_at_is_not_overwritten(installation: Installation) -> None:
-    """Where it is not known whether a training lies there, the start is refused until it is forced."""
+    """Where it is not known whether a training lies there, the start is refused until --overwrite or --c is given."""
     installation.path(*FOLD[:-1]).mkdir(parents=True)
     installation.path(*FOLD).write_text("a file where the folder of the fold should be", encoding="utf-8")
     program = installation.path("broken.py")
@@ -199,13 +281,21 @@ def test_what_cannot_be_looked_at_is_not_overwritten(installation: Installation)
         "results.training_state = fails\nsys.exit(main(sys.argv[1:]))\n",
         encoding="utf-8",
     )
-    command = [sys.executable, str(program), *RUN, "-device", "cpu"]
-    done = subprocess.run(command, env=installation.environ, capture_output=True, encoding="utf-8", check=False)
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(program), *RUN, "-device", "cpu", *options]
+        return subprocess.run(command, env=installation.environ, capture_output=True, encoding="utf-8", check=False)
+
+    done, told = run(), run("--overwrite")
+    (aside,) = installation.path(*FOLD[:-1]).glob("before_*")
+    said = " ".join(done.stdout.split())
 
     assert done.returncode == 1, done.stderr
-    said = " ".join(done.stdout.split())
-    assert "--force training-finished --force training-resumable" in said
+    assert "--overwrite: it is moved aside" in said
+    assert "--force" not in said
     assert "Permission denied" in said
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert aside.read_text(encoding="utf-8") == "a file where the folder of the fold should be"
 
 
 def test_a_dataset_given_as_a_folder_is_handed_over_by_name(installation: Installation) -> None:

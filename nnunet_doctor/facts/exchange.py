@@ -9,6 +9,7 @@
       "sources": { "platform.os": "platform.system()", ... }
     }
 
+Facts are added, and never renamed: what a newer doctor has recorded is read without the facts that are not known here.
 ``derived`` is for readers: it is computed anew from ``facts`` when a file is read. ``packs`` holds what installed packs
 have added, where there are any; whoever reads the file may not have them, and does without.
 """
@@ -109,7 +110,7 @@ def to_document(facts: Facts, doctor: str) -> dict[str, Any]:
 def from_document(document: Any) -> Facts:
     """Return facts from such a document, with the derived ones computed anew.
 
-    A fact that the document does not hold is unknown.
+    A fact that the document does not hold is unknown; one that is not known here is left out: see :func:`strangers`.
 
     Raises:
         FactError: The document is not one of facts, or was written by a newer schema.
@@ -124,7 +125,10 @@ def from_document(document: Any) -> Facts:
         raise FactError("its 'sources' are not texts")
     absent: Observed = Unknown("the facts file does not hold it")
     values: dict[str, Observed] = {name: absent for name, info in CATALOGUE.items() if not info.derived}
+    new = strangers(document)
     for name, value in document["facts"].items():
+        if name in new:
+            continue
         if name in CATALOGUE and CATALOGUE[name].derived:
             raise FactError(f"{name!r} follows from other facts and cannot be given")
         values[name] = from_plain(name, value)
@@ -133,6 +137,31 @@ def from_document(document: Any) -> Facts:
         raise FactError("its 'packs' are not facts of packs")
     values |= {name: from_plain(name, value) for name, value in added.items() if name in CATALOGUE}
     return derive(Facts().with_values(values, {str(name): text for name, text in sources.items()}))
+
+
+def strangers(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of what a document of facts holds and this doctor does not know: a newer one has recorded it.
+
+    A name that is nearly that of a fact which the document lacks is none of them, but a slip of the pen.
+    """
+    given: Mapping[str, Any] = document["facts"]
+    new = [name for name in given if name not in CATALOGUE]
+    return frozenset(name for name in new if len(new) > _MOST_SLIPS or not _is_slip(name, given))
+
+
+_MOST_SLIPS = 20
+"""Nobody misspells more; to compare each of very many names would take long."""
+
+_LONGEST = 100
+"""Letters of a name that are compared; no fact has so many."""
+
+
+def _is_slip(name: str, given: Mapping[str, Any]) -> bool:
+    import difflib
+
+    observed = [known for known, info in CATALOGUE.items() if not info.derived]
+    meant = difflib.get_close_matches(name[:_LONGEST], observed, n=1, cutoff=0.85)
+    return bool(meant) and meant[0] not in given
 
 
 def schema() -> dict[str, Any]:

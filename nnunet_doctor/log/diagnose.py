@@ -336,7 +336,7 @@ class _Case:
             return "consequences"
         if course.stage == "none" and self._is_foreign() and any(map(_quotes_error, self.reading.telling)):
             return "unknown"
-        failures = [quote for quote in self._live_failures() if not KILLED.search(quote.text)]
+        failures = [quote for quote in self._live_failures() if not _is_killed(quote)]
         endings = self._live_endings()
         if failures or (endings and (course.stage == "none" or not all(map(_is_from_outside, endings)))):
             return "unknown"
@@ -491,9 +491,18 @@ def _platform_facts(facts: Facts) -> list[str]:
     return [name for name in _PLATFORM_FACTS if not isinstance(facts[name], Unknown)]
 
 
+_ABORTED = re.compile(r"\bAborted\b|SIGABRT|\b134\b|(?<!\d)-6\b")
+
+
+def _is_killed(quote: Quote) -> bool:
+    """Say whether a line tells that a process was ended; one that aborts does that by itself, for a reason of its own."""
+    return bool(KILLED.search(quote.text)) and not _ABORTED.search(quote.text)
+
+
 def _is_from_outside(quote: Quote) -> bool:
     """Say whether an exit code is one that a program does not choose: a signal, or a time limit of the caller."""
-    return bool(re.search(r"-\d|\b1[34]\d\b|\b124\b|SIG|signal|OOM", quote.text))
+    ended = re.search(r"-\d|\b1[34]\d\b|\b124\b|SIG|signal|OOM", quote.text)
+    return bool(ended) and not _ABORTED.search(quote.text)
 
 
 def _raised_at(kept: Kept, number: int) -> tuple[int, Raised]:

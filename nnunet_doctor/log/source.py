@@ -353,8 +353,12 @@ def last_states(line: bytes) -> list[bytes]:
 def _decoder(head: bytes) -> Callable[[bytes], bytes]:
     """Choose by its first bytes how a log is turned into UTF-8."""
     name = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if name is None and (head[1::2].count(0) > len(head) // 4 or head[::2].count(0) > len(head) // 4):
-        name = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+    if name is None:
+        # what a power cut or a network drive leaves is zeros without letters between them
+        pairs = [pair for pair in zip(head[::2], head[1::2], strict=False) if any(pair)]
+        little, big = sum(not high for _, high in pairs), sum(not high for high, _ in pairs)
+        if max(little, big) > len(pairs) // 2:
+            name = "utf-16-le" if little > big else "utf-16-be"
     if name is None:
         return bytes
     decoder = codecs.getincrementaldecoder(name)("replace")

@@ -1,13 +1,14 @@
-"""What has changed, for people: checks that say something else, then facts in the order of their weight."""
+"""What has changed, for people: checks that say something else, files, then facts in the order of their weight."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
+from nnunet_doctor.contents import NAMES
 from nnunet_doctor.facts import Detail, Observed, Unknown
-from nnunet_doctor.history import Change, Comparison
+from nnunet_doctor.history import Amount, Change, Comparison, Content
 from nnunet_doctor.report.text import INDENT, console_for, print_block
 from nnunet_doctor.words import JOINTS, say, translated
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_ITEMS = 5
 LONGEST = 300
+KILO = 1000
 
 
 def print_difference(comparison: Comparison, sources: tuple[str, str], language: str, out: IO[str]) -> None:
@@ -33,7 +35,26 @@ def print_difference(comparison: Comparison, sources: tuple[str, str], language:
     for key, ids in (("diff_fires", comparison.fires), ("diff_silent", comparison.silent)):
         if ids:
             print_block(console, say(language, key, ids=JOINTS[language].parts.join(ids)), indent=0)
-    for key, changes in groupby(comparison.changes, _weight):
+    # a fingerprint says nothing to people; what differs in the files does
+    facts = [item for item in comparison.changes if item.fact not in NAMES or _is_unknown(item)]
+    behind = [item for item in facts if item.decides]
+    _print_changes(behind, console, language)
+    _print_contents(comparison.contents, console, language)
+    _print_changes(facts[len(behind) :], console, language)
+    if not facts and not comparison.contents:
+        console.print()
+        print_block(console, say(language, "diff_same"), indent=0)
+    if comparison.not_compared is not None:
+        reason = translated(language, comparison.not_compared)
+        print_block(console, say(language, "diff_not_compared", reason=reason), indent=0)
+
+
+def _is_unknown(change: Change) -> bool:
+    return isinstance(change.old, Unknown) or isinstance(change.new, Unknown)
+
+
+def _print_changes(all_changes: Sequence[Change], console: Console, language: str) -> None:
+    for key, changes in groupby(all_changes, _weight):
         console.print()
         print_block(console, say(language, key), indent=0, style="bold")
         lost: dict[str, list[str]] = {}
@@ -49,9 +70,45 @@ def print_difference(comparison: Comparison, sources: tuple[str, str], language:
         for reason, names in lost.items():
             print_block(console, say(language, "diff_lost", reason=translated(language, reason)), indent=2)
             print_block(console, ", ".join(names))
-    if not comparison.changes:
-        console.print()
-        print_block(console, say(language, "diff_same"), indent=0)
+
+
+def _print_contents(contents: Sequence[Content], console: Console, language: str) -> None:
+    if not contents:
+        return
+    console.print()
+    print_block(console, say(language, "diff_contents"), indent=0, style="bold")
+    for item in contents:
+        print_block(console, say(language, f"diff_part_{item.part}"), indent=2)
+        for line in _lines(item, language):
+            print_block(console, line)
+
+
+def _lines(item: Content, language: str) -> Iterator[str]:
+    """Say which files differ; where the names of then are not known, how many there were and are."""
+    if item.named is not None:
+        for kind, names in item.named._asdict().items():
+            if names:
+                shown = [*names[:MOST_ITEMS], *(["..."] if len(names) > MOST_ITEMS else [])]
+                count = (item.old or Amount(0, 0)).files
+                yield say(language, f"diff_content_{kind}", count=len(names), all=count, names=", ".join(shown))
+    elif item.old is None:
+        yield say(language, "diff_content_not_then")
+    elif item.new is None:
+        yield say(language, "diff_content_not_now")
+    elif item.new.bytes is None or item.old.bytes is None:
+        yield say(language, "diff_content_other")
+    else:
+        sizes = {"old_size": _size(item.old.bytes), "new_size": _size(item.new.bytes)}
+        yield say(language, "diff_content_amounts", old=item.old.files, new=item.new.files, **sizes)
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as file managers say it."""
+    size, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size >= KILO:
+            size, unit = size / KILO, larger
+    return f"{size:.3g} {unit}" if size < KILO else f"{size:.0f} {unit}"
 
 
 def _weight(change: Change) -> str:

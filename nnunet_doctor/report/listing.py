@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import tomli
 
-from nnunet_doctor.catalogue import read_file
+from nnunet_doctor.catalogue import built_in_ids, is_own, listed, read_file, refuse_lost_explanation
 from nnunet_doctor.check import AREAS, SEVERITIES, Check, CheckError
 from nnunet_doctor.engine import agrees, ask
 from nnunet_doctor.errors import UserError
@@ -19,7 +19,7 @@ from nnunet_doctor.facts import CATALOGUE
 from nnunet_doctor.facts.derive import inputs_of
 from nnunet_doctor.facts.tables import NAMES, known_until, newest_of, rows, sources
 from nnunet_doctor.log.signatures import says
-from nnunet_doctor.packs import DECLARATIONS
+from nnunet_doctor.packs import FOLDER, NO_CHECKS, holds_areas
 from nnunet_doctor.report.text import console_for, print_block, print_hanging
 from nnunet_doctor.words import phrase, say, translated
 
@@ -203,28 +203,59 @@ def test_checks(path: Path, language: str, out: IO[str]) -> int:
     if not files:
         raise UserError(f"{path} holds no check files; they are AREA/ID.toml, and the areas are {', '.join(AREAS)}")
     console = console_for(out)
+    company = _company_of(files)
     bad = 0
-    seen: dict[str, Path] = {}
     for file in files:
-        problems = _problems(file, seen)
+        problems, missing = _problems(file, company)
         bad += bool(problems)
         for problem in problems:
             console.print(f"FAIL  {translated(language, problem)}", soft_wrap=True)
+        if missing:
+            console.print(f"warn  {translated(language, missing)}", soft_wrap=True)
         if not problems:
             console.print(f"ok    {file}", soft_wrap=True)
     console.print(f"{len(files) - bad} ok, {bad} FAIL")
     return 1 if bad else 0
 
 
-def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
+class _Company(NamedTuple):
+    """The checks that those under test are going to stand beside.
+
+    Attributes:
+        built_in: Ids that are taken; none where the built-in checks themselves are under test.
+        seen: Files of the same pack by id: those that are not under test, and those that have been tested.
+        ids: Ids of all checks that another may explain.
+    """
+
+    built_in: Collection[str]
+    seen: dict[str, Path]
+    ids: Collection[str]
+
+
+def _company_of(files: Sequence[Path]) -> _Company:
+    tested = {file.resolve() for file in files}
+    pack = files[0].resolve().parent.parent
+    beside = [file for area in AREAS for file in sorted((pack / area).glob("*.toml")) if file not in tested]
+    return _Company(
+        () if is_own(pack) else built_in_ids(),
+        {file.stem: file for file in beside},
+        {file.stem for file in (*tested, *beside)} | {item.id for item in listed()},
+    )
+
+
+def _problems(file: Path, company: _Company) -> tuple[list[str], str]:
+    """Return what is wrong with a check file, and what it had better have, each with its place."""
     try:
         check = read_file(file, file.resolve().parent.name, str(file.parent))
+        refuse_lost_explanation(check, file, company.ids)
     except CheckError as error:
-        return [str(error)]
-    first = seen.setdefault(check.id, file)
-    problems = (
-        [] if first == file else [f"{file}: the id {check.id!r} is taken by {first}; ids are unique over all areas"]
-    )
+        return [str(error)], ""
+    problems = []
+    if check.id in company.built_in:
+        problems.append(f"{file}: the id {check.id!r} is taken by a built-in check")
+    first = company.seen.setdefault(check.id, file)
+    if first != file:
+        problems.append(f"{file}: the id {check.id!r} is taken by {first}; ids are unique over all areas")
     for example in check.examples:
         if not agrees(check, example):
             verdict = ask(check, example.facts)
@@ -235,11 +266,13 @@ def _problems(file: Path, seen: dict[str, Path]) -> list[str]:
         said = says(check, quoted.log)
         if said != quoted.expect:
             problems.append(f"{file}: example {quoted.name!r} expects {quoted.expect}, and the log says {said}")
-    return problems
+    lacking = check.is_decided_by_facts and all(example.expect != "unknown" for example in check.examples)
+    missing = f"{file}: no [[example]] expects 'unknown', and what the check asks may be unknown" if lacking else ""
+    return problems, missing
 
 
 def check_files(path: Path) -> list[Path]:
-    """List check files: the file itself, those of an area folder, or those of a folder of areas.
+    """List check files: the file itself, those of an area folder, or those of a folder of areas, which may be ``checks`` in it.
 
     Raises:
         UserError: The path does not exist.
@@ -249,7 +282,9 @@ def check_files(path: Path) -> list[Path]:
             return [path]
         if not path.is_dir():
             raise UserError(f"{path} does not exist")
-        own = sorted(file for file in path.glob("*.toml") if file.name not in (DECLARATIONS, "pyproject.toml"))
-        return own or sorted(path.glob("*/*.toml"))
+        own = sorted(file for file in path.glob("*.toml") if file.name not in NO_CHECKS)
+        if not own and not holds_areas(path) and holds_areas(path / FOLDER):
+            path = path / FOLDER
+        return own or sorted(file for file in path.glob("*/*.toml") if not file.parent.name.startswith((".", "__")))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None

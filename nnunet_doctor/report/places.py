@@ -136,7 +136,7 @@ def _in_configuration(finding: FindingRecord, places: Places) -> list[Place]:
         item["subject"]: item["message"]
         for evidence in finding.evidence
         if evidence.fact.startswith("config.") and isinstance(evidence.value, list)
-        for item in evidence.value
+        for item in reversed(evidence.value)  # of two that say the same, the first one's line
     }
     found: dict[str, Place] = {}
     for detail in finding.details:
@@ -148,15 +148,10 @@ def _in_configuration(finding: FindingRecord, places: Places) -> list[Place]:
             file = path.relative_to(_resolved(Path(places.root))).as_posix()
         except ValueError:  # nobody who reads the repository can open it
             return []
-        rest = detail.message[len(written[0]) :] if detail.message.startswith(written[0]) else f": {detail.message}"
-        key = f"{file}/{detail.subject}"
-        said = f"{detail.subject}{rest}"
+        said = detail.subject + _WRITTEN.sub("", detail.message, count=1)  # the place is shown beside it
         line = int(written["line"]) if written["line"] else None
-        found[key] = (
-            found[key]._replace(messages=(*found[key].messages, said))
-            if key in found
-            else Place(file, key, (said,), line)
-        )
+        place = found.setdefault(f"{file}/{detail.subject}", Place(file, f"{file}/{detail.subject}", (), line))
+        found[place.key] = place._replace(messages=(*place.messages, said))
     return list(found.values())
 
 

@@ -220,9 +220,7 @@ def verdict(diagnosis: Diagnosis, fail_on: str) -> Literal["ok", "problems", "un
     return "undecided" if any(SEVERITIES.index(item.check.severity) <= level for item in diagnosis.undecided) else "ok"
 
 
-def finding_record(
-    finding: Finding, facts: Facts, language: str, trusted: Collection[str] = BUILT_IN
-) -> FindingRecord:
+def finding_record(finding: Finding, facts: Facts, language: str, trusted: Collection[str] = BUILT_IN) -> FindingRecord:
     """Put a finding into words."""
     check = finding.check
     text = check.text[language]

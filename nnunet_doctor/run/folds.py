@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +50,7 @@ def move_aside(fold: Path) -> Path | None:
     Raises:
         UserError: It cannot be moved.
     """
-    if not fold.is_dir() or not any(fold.iterdir()):
+    if not os.path.lexists(fold) or _is_empty(fold):
         return None
     # a name that begins with fold_ would be taken for a fold by nnU-Net (auto_detect_available_folds)
     aside = fold.with_name(f"before_{time.strftime('%Y-%m-%d_%H-%M-%S')}_{fold.name}")
@@ -57,6 +58,13 @@ def move_aside(fold: Path) -> Path | None:
         return fold.rename(aside)
     except OSError as error:
         raise UserError(f"{fold} cannot be moved aside: {error.strerror}; nothing was started") from None
+
+
+def _is_empty(folder: Path) -> bool:
+    try:
+        return not any(folder.iterdir())
+    except OSError:  # what cannot be looked into may hold anything
+        return False
 
 
 def can_be_continued(fold: Path | None) -> bool:

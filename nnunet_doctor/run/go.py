@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from nnunet_doctor import history, launch, processes
 from nnunet_doctor.errors import UserError
 from nnunet_doctor.probes.running import sample
+from nnunet_doctor.report.text import console_for, print_block, print_command
 from nnunet_doctor.request import Request
 from nnunet_doctor.run import folds
 from nnunet_doctor.run.command import Start, show
 from nnunet_doctor.run.guard import SECONDS_BETWEEN_LOOKS, Guard, every
 from nnunet_doctor.run.recover import Recovery
-from nnunet_doctor.run.watch import Watch, tell
+from nnunet_doctor.run.watch import Watch, conclude, tell
 from nnunet_doctor.run.why import Why
 from nnunet_doctor.words import JOINTS, duration, say, translated
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Manner(NamedTuple):
@@ -70,7 +73,7 @@ def go(
             ended = _once(start, request, fold, environ, manner)
             again = None
             if ended.code and not ended.interrupted and why:
-                why.tell(ended.logs, ended.code)
+                why.tell(ended.logs, ended.code, start.facts)
             if ended.code and not ended.interrupted and recovery:
                 again = recovery.after(ended.logs, request, fold)
             if again is None:
@@ -78,7 +81,8 @@ def go(
             start, request = again
             _announce(recovery, start, manner.language)
     if recovery and recovery.tried:
-        tell(_history(recovery, ended, manner.language))
+        steps = _history(recovery, ended, manner.language)
+        conclude(lambda out: print_block(console_for(out), steps, indent=0))
     return ended
 
 
@@ -121,17 +125,21 @@ def _once(
         raise UserError(f"the training cannot be started: {start.command[0]}: {error.strerror or error}") from None
     watch.close()
     note(ended.code, ended.seconds, ended.interrupted)
-    tell(_verdict(ended, manner.language))
+    conclude(lambda out: _print_verdict(ended, manner.language, console_for(out)))
     return ended
 
 
-def _verdict(ended: launch.Ended, language: str) -> str:
-    took, log = duration(ended.seconds, language), ", ".join(map(str, ended.logs))
+def _print_verdict(ended: launch.Ended, language: str, console: Console) -> None:
+    """Say how a training ended and, where it failed, which files hold its output: whole, so that they can be copied."""
+    took = duration(ended.seconds, language)
     if ended.code == 0:
-        return say(language, "run_ended", time=took)
-    if ended.signal_name:
-        return say(language, "run_killed", signal=ended.signal_name, time=took, path=log)
-    return say(language, "run_failed", code=ended.code, time=took, path=log)
+        print_block(console, say(language, "run_ended", time=took), indent=0)
+        return
+    key = "run_killed" if ended.signal_name else "run_failed"
+    said = say(language, key, signal=ended.signal_name, code=ended.code, time=took)
+    print_block(console, said, indent=0)
+    for log in ended.logs:
+        print_command(console, str(log))
 
 
 def _announce(recovery: Recovery | None, start: Start, language: str) -> None:
@@ -139,9 +147,13 @@ def _announce(recovery: Recovery | None, start: Start, language: str) -> None:
     if recovery is not None:
         last = recovery.tried[-1]
         key = "run_again_continues" if last.continues else "run_again"
-        tell(say(language, key, id=last.cause, settings=", ".join(last.settings)))
-        show(start, language, sys.stdout)
-        sys.stdout.flush()
+        said = say(language, key, id=last.cause, settings=", ".join(last.settings))
+
+        def write(out: IO[str]) -> None:
+            print_block(console_for(out), said, indent=0)
+            show(start, language, out)
+
+        conclude(write)
 
 
 def _history(recovery: Recovery, ended: launch.Ended, language: str) -> str:

@@ -112,9 +112,17 @@ def needed(diagnosis: Diagnosis, facts: Facts, request: Request) -> Preparation 
 
 
 def _processes(facts: Facts, configuration: str) -> int:
-    safe = facts["training.safe_processes"]
+    """Count processes: what nnU-Net starts by default, or what is safe, or what the user has set, if that is less."""
+    safe, wanted = facts["training.safe_processes"], facts["training.processes"]
     most = MOST_PROCESSES.get(configuration, min(MOST_PROCESSES.values()))
-    return min(most, safe) if isinstance(safe, int) else 1
+    fits = facts["training.preprocessing_processes"] if configuration == facts["training.configuration"] else None
+    # the variable is of other commands, and says all the same how much of the machine is the user's
+    mine = wanted if facts["nnunet.processes_variable"] is not None else None
+    return (
+        min([most, *(number for number in (safe, fits, mine) if isinstance(number, int))])
+        if (isinstance(safe, int))
+        else 1
+    )
 
 
 def _replaced(facts: Facts, *, cases: bool) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -9,9 +10,10 @@ import shutil
 import statistics
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rich.cells import chop_cells
 
@@ -32,6 +34,15 @@ ODDITIES = {"loss-nan": "loss-nan", "loss-flat": "", "dice-zero": "", "slow-down
 def tell(sentence: str) -> None:
     """Say something of the doctor's own, where progress goes."""
     print(sentence, file=sys.stderr, flush=True)
+
+
+def conclude(write: Callable[[IO[str]], None]) -> None:
+    """Say what came of a training: where its output goes, or beside the progress if nobody reads that any more."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # a reader that has gone, a full disk, a closed stream
+            write(stream)
+            stream.flush()
+            return
 
 
 @dataclass

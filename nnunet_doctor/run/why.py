@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from nnunet_doctor.log.whole import diagnose_files
 from nnunet_doctor.report.diagnosis import build, print_diagnosis
 from nnunet_doctor.report.record import shell_of
 from nnunet_doctor.report.text import console_for
+from nnunet_doctor.run.watch import conclude
 
 
 class Why:
@@ -30,19 +30,19 @@ class Why:
         self._checks, self._facts, self._language = checks, facts, language
         self._known: dict[tuple[Path, ...], LogDiagnosis | None] = {}
 
-    def tell(self, logs: Sequence[Path], code: int) -> None:
-        """Say on stderr what ended a training, and how to mend it.
+    def tell(self, logs: Sequence[Path], code: int, facts: Facts) -> None:
+        """Say what ended a training, and how to mend it.
 
         Args:
             logs: What it printed.
             code: What it ended with.
+            facts: The facts as they were for it, with its settings.
         """
+        self._facts = facts
         found = self._diagnosis(logs, code)
         if found is not None:
-            record = build(found, self._language)
-            console = console_for(sys.stderr)
-            print_diagnosis(record, console, self._language, shell_of(self._facts), short=True)
-            sys.stderr.flush()
+            record, shell = build(found, self._language), shell_of(facts)
+            conclude(lambda out: print_diagnosis(record, console_for(out), self._language, shell, short=True))
 
     def cause(self, logs: Sequence[Path]) -> Check | None:
         """Return the problem that the output of a training shows; None when it is not recognised."""

@@ -480,3 +480,20 @@ def test_an_indented_exception_is_recognised() -> None:
 
     assert cause(said(lines)) == cause(said(["    " + line for line in lines]))
     assert "plans-broken" in str(cause(said(lines)))
+
+
+@pytest.mark.parametrize("before", [[], [*BANNER, *READY, *epochs(0, 1)]], ids=["alone", "in a training"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "./train.sh: line 3: 1234 Aborted                 (core dumped) nnUNetv2_train 1 2d 0",
+        "Aborted (core dumped)",
+        "srun: error: node7: task 0: Aborted (core dumped)",
+        "rc=134",
+    ],
+)
+def test_a_process_that_aborts_has_failed_by_itself(before: list[str], line: str) -> None:
+    """Nobody outside ends a process so; what it complained of is not there, and nothing is guessed."""
+    found = said([*before, line])
+
+    assert (found.outcome, found.exit_code) == ("unknown", 3)

@@ -77,6 +77,16 @@ def test_colours_and_nul_bytes_are_taken_out() -> None:
     assert lines_of(data) == [(1, "RuntimeError: x"), (2, "Killed")]
 
 
+@pytest.mark.parametrize("zeros", [1, 600, 999, 5000, 200_000])
+@pytest.mark.parametrize("at_the_end", [True, False])
+def test_zeros_of_a_power_cut_are_no_letters(zeros: int, at_the_end: bool) -> None:
+    """A file that was being written when the power went holds zeros; what was written before is read as it is."""
+    log = b"RuntimeError: CUDA out of memory\n"
+    data = log + b"\0" * zeros if at_the_end else b"\0" * zeros + log
+
+    assert [text for _, text in lines_of(data) if text] == ["RuntimeError: CUDA out of memory"]
+
+
 def test_records_of_docker_are_lines() -> None:
     """The files of Docker's json-file driver hold each line as JSON; what is none stays as it is."""
     record = json.dumps({"log": 'KeyError: "\\x"\n', "stream": "stderr", "time": "2026"}, separators=(",", ":"))

@@ -9,7 +9,9 @@ import pytest
 from made_up import Installation, write
 
 RUN = ("run", "10", "2d", "0")
-BUS_ERROR = "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm)."
+BUS_ERROR = (
+    "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm)."
+)
 
 
 def workers_of(output: str) -> list[str]:
@@ -54,7 +56,8 @@ def a_pack(installation: Installation, id: str = "tape-slow", *, before: bool) -
         for expect, value in (("fires", ".none = true"), ("silent", ' = "false"'))
     )
     log = '[log]\ncause = ["TapeError"]\n' + "".join(
-        f'[[example]]\nexpect = "{expect}"\nlog = "{line}"\n' for expect, line in (("cause", "TapeError: 1"), ("nothing", "x"))
+        f'[[example]]\nexpect = "{expect}"\nlog = "{line}"\n'
+        for expect, line in (("cause", "TapeError: 1"), ("nothing", "x"))
     )
     text = PACK.format(
         when='when = "nnunet.compile_variable is None"' if before else "",

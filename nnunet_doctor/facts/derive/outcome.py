@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nnunet_doctor.facts.base import Detail, Unknown
-from nnunet_doctor.facts.derive.rules import is_in, release_row, rule
+from nnunet_doctor.facts.derive.rules import first_unknown, is_in, release_row, rule
 
 
 @rule("preprocessed.configuration_found", "training.configuration", "preprocessed.configurations")
@@ -89,18 +89,24 @@ def fold_beyond(fold: str | None, splits: int | None) -> bool:
     return int(fold) < 0 or int(fold) >= (5 if splits is None else splits)
 
 
-@rule(
-    "training.overwrites_finished", "training.state", "training.continues", "training.validates", "training.overwrites"
-)
-def overwrites_finished(state: str | None, continues: bool, validates: bool, allowed: bool) -> bool:
-    return state == "finished" and not (continues or validates or allowed)
+_START = ("training.state", "training.continues", "training.validates", "training.overwrites")
 
 
-@rule(
-    "training.overwrites_resumable", "training.state", "training.continues", "training.validates", "training.overwrites"
-)
-def overwrites_resumable(state: str | None, continues: bool, validates: bool, allowed: bool) -> bool:
-    return state == "resumable" and not (continues or validates or allowed)
+def _overwrites(wanted: str, state: str | None | Unknown, *spared: bool | Unknown) -> bool | Unknown:
+    """Say whether a start without the options that spare what is there would write over it."""
+    if True in spared or (not isinstance(state, Unknown) and state != wanted):
+        return False
+    return first_unknown(state, *spared) or True
+
+
+@rule("training.overwrites_finished", *_START, tolerant=True)
+def overwrites_finished(state: str | None | Unknown, *spared: bool | Unknown) -> bool | Unknown:
+    return _overwrites("finished", state, *spared)
+
+
+@rule("training.overwrites_resumable", *_START, tolerant=True)
+def overwrites_resumable(state: str | None | Unknown, *spared: bool | Unknown) -> bool | Unknown:
+    return _overwrites("resumable", state, *spared)
 
 
 @rule("training.nothing_to_continue", "training.state", "training.continues")

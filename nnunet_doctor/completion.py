@@ -15,6 +15,11 @@ FILES = frozenset(("FILE", "PATH", "LOG", "LOG|FILE", "OLD", "NEW"))
 FOLDERS = frozenset(("FOLDER", "DATASET", "FOLDER|DATASET"))
 """Metavars of arguments that take a folder, or a dataset by its folder."""
 
+LIST = "ID|AREA"
+"""Metavar of options that take several words with commas between them."""
+
+PROGRAM = "nnunet-doctor"
+
 WORDS: Mapping[str, tuple[str, ...]] = {
     "CONFIGURATION": ("2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"),
     "FOLD": ("0", "1", "2", "3", "4", "all"),
@@ -37,7 +42,7 @@ def script(parser: argparse.ArgumentParser, shell: str, ids: Sequence[str], area
 
     # with these words as its only choices it would refuse others
     parser = copy.deepcopy(parser)
-    words = {**WORDS, "ID": tuple(ids), "ID|AREA": (*areas, *ids)}
+    words = {**WORDS, "ID": tuple(ids), LIST: (*areas, *ids)}
     for action in actions_of(parser):
         metavar = str(action.metavar)
         if action.choices is None and metavar in words:
@@ -47,10 +52,41 @@ def script(parser: argparse.ArgumentParser, shell: str, ids: Sequence[str], area
         elif metavar in FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
     text: str = shtab.complete(parser, shell)
-    if shell == "fish":
-        # -s takes one letter: -s device would be -d, -e, -v and so on; words after one dash, as nnU-Net's, are -o
-        text = re.sub(r"(?m)^(complete .*? )-s (?=\w\w)", r"\1-o ", text)
+    lists = [action for action in actions_of(parser) if action.metavar == LIST]
+    text = {"bash": _in_bash, "zsh": _in_zsh, "fish": _in_fish}.get(shell, lambda text, _: text)(text, lists)
     return text if text.endswith("\n") else f"{text}\n"
+
+
+def _in_bash(text: str, lists: Sequence[argparse.Action]) -> str:
+    """Complete the last of several words with commas between them, and keep those before it."""
+    names = {re.sub(r"\W", "_", name) for action in lists for name in action.option_strings}
+    before = """\
+    local before="" last="$completing_word"
+    [[ "$completing_word" == *,* && "$current_action" =~ (NAMES)$ ]] && before="${completing_word%,*},"
+    last="${completing_word#"$before"}"
+"""
+    offer = '    while IFS= read -r line; do COMPREPLY+=("$line"); done < <(\n'
+    words = '      compgen -W "${current_action_choices[*]}" -- "$completing_word")\n'
+    new = '      compgen -P "$before" -W "${current_action_choices[*]}" -- "$last")\n'
+    return text.replace(offer + words, before.replace("NAMES", "|".join(sorted(names))) + offer + new)
+
+
+def _in_zsh(text: str, lists: Sequence[argparse.Action]) -> str:
+    """Complete each of several words with commas between them; work wherever the script is read."""
+    text = re.sub(rf":{re.escape(LIST)}:\(([^()\n]*)\)", rf":{LIST}:_sequence compadd - \1", text) if lists else text
+    # the file is a function where it lies in fpath, and else is read by eval or source, maybe before compinit
+    ours = """\
+if [[ $zsh_eval_context[-1] != loadautofunc && $funcstack[1] != _PROG ]]; then
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+"""
+    theirs = "if [[ $zsh_eval_context[-1] == eval ]]; then\n  # eval/source/. command, register function for later\n"
+    return text.replace(theirs, ours.replace("PROG", PROGRAM))
+
+
+def _in_fish(text: str, lists: Sequence[argparse.Action]) -> str:
+    """Complete words after one dash, as nnU-Net's, and each of several words with commas between them."""
+    # -s takes one letter: -s device would be -d, -e, -v and so on
+    return re.sub(r"(?m)^(complete .*? )-s (?=\w\w)", r"\1-o ", text)
 
 
 def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

@@ -10,7 +10,6 @@ from nnunet_doctor.engine import Diagnosis, Finding, diagnose, fixes_of
 from nnunet_doctor.facts import Facts, Unknown
 from nnunet_doctor.settings import VARIABLES, is_understood, overlay, parse_options, setting_of
 
-
 BUILT_IN = frozenset({"built in"})
 """Origins whose launch settings need no consent."""
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import check_text
-from shared import CHECKS, MACHINES as RECORDED, facts_of, tries
+from shared import CHECKS, facts_of, tries
+from shared import MACHINES as RECORDED
 from together import together
 
 from nnunet_doctor.check import Check, read_check

@@ -471,8 +471,8 @@ _QUOTED = re.compile(
 
 
 def _quotes_error(shown: Shown) -> bool:
-    """Say whether somebody tells of an exception in a sentence."""
-    return _QUOTED.search(shown.quote.text) is not None
+    """Say whether somebody tells of an exception in a sentence, which a warning may do too."""
+    return not _WARNING.match(shown.quote.text) and _QUOTED.search(shown.quote.text) is not None
 
 
 FRESH_S = 900.0

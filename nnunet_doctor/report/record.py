@@ -45,7 +45,7 @@ class LaunchRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FixRecord:
-    """A way out; ``command`` is one line for the user's shell, ``needs_trust`` is set where only --trust-packs takes it."""
+    """A way out; ``command`` is one line for the user's shell; ``needs_trust``: only --trust-packs takes its settings."""
 
     text: str
     command: str | None
@@ -99,7 +99,7 @@ class ReasonRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class PlanRecord:
-    """Launch settings; ``blocked_by`` lists the findings that they leave, ``withheld`` those --trust-packs would mend."""
+    """Launch settings; ``blocked_by`` lists the findings that they leave, ``withheld`` what --trust-packs would mend."""
 
     env: dict[str, str]
     args: list[str]

@@ -104,8 +104,8 @@ def _refuse(force: Sequence[str], request: Request) -> None:
     for id in force:
         if id in PROTECTING:
             raise UserError(
-                f"--force {id} is not possible: an earlier training is never overwritten on the way. Add --overwrite to "
-                "move it aside, where it is kept, and train anew, or --c to go on from its checkpoint"
+                f"--force {id} is not possible: an earlier training is never overwritten on the way. Add --overwrite "
+                "to move it aside, where it is kept, and train anew, or --c to go on from its checkpoint"
             )
     if request.overwrites and request.continues:
         raise UserError("--c and --overwrite do not go together: one goes on with a training, the other begins anew")

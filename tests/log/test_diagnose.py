@@ -497,3 +497,8 @@ def test_a_process_that_aborts_has_failed_by_itself(before: list[str], line: str
     found = said([*before, line])
 
     assert (found.outcome, found.exit_code) == ("unknown", 3)
+
+
+def test_a_warning_that_quotes_an_error_is_no_failure() -> None:
+    """Python prints a warning and goes on, whatever its text says."""
+    assert said(["/opt/env/lib/x.py:3: UserWarning: RuntimeError: falling back to the slow path"]).outcome == "healthy"

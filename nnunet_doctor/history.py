@@ -306,7 +306,7 @@ class Named(NamedTuple):
     """Files by name: with another content, new, and not there any more."""
 
     changed: tuple[str, ...]
-    new: tuple[str, ...]
+    added: tuple[str, ...]
     gone: tuple[str, ...]
 
 

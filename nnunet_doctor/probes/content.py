@@ -63,8 +63,8 @@ def look(context: Context, seen: Callable[[], Mapping[str, Observed]]) -> Notes:
         except OSError as error:
             found = [Unknown(f"{error.filename} cannot be read: {error.strerror}")] * len(names)
         notes.values |= dict(zip(names, found, strict=True))
-    for part, path in _single(values, context.request.plans).items():
-        notes.values[SINGLE[part]] = _of_json(path)
+    paths = _single(values, context.request.plans)
+    notes.values |= {name: _of_json(paths[part]) if part in paths else None for part, name in SINGLE.items()}
     notes.sources |= dict.fromkeys(notes.values, "names, sizes and parts of the files")
     return notes
 

@@ -495,7 +495,7 @@ _ABORTED = re.compile(r"\bAborted\b|SIGABRT|\b134\b|(?<!\d)-6\b")
 
 
 def _is_killed(quote: Quote) -> bool:
-    """Say whether a line tells that a process was ended; one that aborts does that by itself, for a reason of its own."""
+    """Say whether a line tells that a process was ended; one that aborts ends by itself, for a reason of its own."""
     return bool(KILLED.search(quote.text)) and not _ABORTED.search(quote.text)
 
 

@@ -96,6 +96,11 @@ A configuration is nnunet-doctor.toml, or [tool.nnunet-doctor] in
 pyproject.toml, in the working folder or above it. An option counts first, then
 its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:""",
     """\
+'nnunet-doctor config' lists the options that it may hold: all but those that
+are said for one start of a training (--force, --overwrite), that name what one
+command reads or writes (--facts, --output, --redact), or that change a dataset
+(--apply).""",
+    """\
   fail-on = "warning"
   ignore = ["wsl2", "nnunet-outdated"]
   checks = ["ci/checks"]                  # relative to the file""",
@@ -109,6 +114,12 @@ its variable (NNUNET_DOCTOR_FAIL_ON), then the file, then the default:""",
   until = 2027-01-31                      # optional: last day""",
 )
 """Paragraphs about the configuration, each translated on its own."""
+
+
+COMPLETION = """\
+zsh reads the file from a folder in fpath: 'mkdir -p ~/.zfunc' makes it, and
+'fpath=(~/.zfunc $fpath)' stands in ~/.zshrc above compinit. Instead of both,
+'source <(nnunet-doctor completion zsh)' at its end does as well."""
 
 
 class HelpAsked(Exception):  # noqa: N818 - nothing is wrong
@@ -219,6 +230,7 @@ def command_line() -> argparse.ArgumentParser:
     _language_option(schema)
     completion = _add(commands, "completion", "print a script that completes this command line")
     completion.add_argument("shell", metavar="SHELL", choices=SHELLS, help="bash, zsh, fish or powershell")
+    completion.epilog = f"{COMPLETION}\n\n{EXAMPLES['completion']}"
     _language_option(completion)
     configured = _add(commands, "config", "show every option as it counts here, and where it comes from")
     configured.epilog = "\n\n".join((*CONFIGURATION, EXAMPLES["config"]))
@@ -399,7 +411,7 @@ def _diff_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NEW",
         nargs="?",
         type=Path,
-        help="facts file, or folder: its last start; default: this machine, now",
+        help="facts file, or folder: its last start; default: this machine, now, with the interpreter of then",
     )
     _looking(parser)
     parser.add_argument("--format", choices=("text", "json"), default="text", help="form of what is said")
@@ -454,6 +466,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     train.add_argument("-device", dest="device", choices=DEVICES[1:], default="auto", help="default: the best there is")
     train.add_argument("--c", dest="continues", action="store_true", help="continue from the latest checkpoint")
     train.add_argument("--val", dest="validates", action="store_true", help="only repeat the final validation")
+    train.add_argument("--npz", action="store_true", help="handed on as it is")
     for flag in PASSED_ON:
         train.add_argument(flag, dest="flags", action="append_const", const=flag, default=[], help="handed on as it is")
     doctor = parser.add_argument_group("arguments of the doctor")
@@ -476,7 +489,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "--force", metavar="ID", action="append", default=[], help="start in spite of this finding; repeatable"
     )
-    doctor.add_argument("--overwrite", action="store_true", help="let a finished or resumable training be overwritten")
+    doctor.add_argument("--overwrite", action="store_true", help="train anew; the training that is there is kept aside")
     doctor.add_argument(
         "--trust-packs", action="store_true", help="let checks that are not built in choose launch settings too"
     )
@@ -484,8 +497,8 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     _common(doctor)  # type: ignore[arg-type]
 
 
-PASSED_ON = ("--npz", "--val_best", "--disable_checkpointing", "--use_compressed")
-"""Options of nnUNetv2_train, of all releases, that the doctor has no opinion of."""
+PASSED_ON = ("--val_best", "--disable_checkpointing", "--use_compressed")
+"""Options of nnUNetv2_train, that the doctor has no opinion of; --npz is another, and can be configured."""
 
 
 def _demo_arguments(parser: argparse.ArgumentParser) -> None:

@@ -212,6 +212,4 @@ def refuse_lost_explanation(check: Check, path: Path, ids: Collection[str]) -> N
     lost = next((id for id in check.explains if id not in ids), None)
     if lost is not None:
         line = line_of(path.read_text(encoding="utf-8-sig"), "explains")
-        raise CheckError(
-            str(path), line, f"'explains' names {lost!r}, and there is no such check{nearest(lost, ids)}"
-        )
+        raise CheckError(str(path), line, f"'explains' names {lost!r}, and there is no such check{nearest(lost, ids)}")

@@ -99,6 +99,11 @@ def _tell(sentence: str, language: str) -> None:
         print(said if said.startswith("nnunet-doctor") else f"nnunet-doctor: {said}", file=sys.stderr)
 
 
+def _noting(language: str) -> Callable[[str], None]:
+    """Return a call that tells a sentence aside."""
+    return lambda sentence: _tell(sentence, language)
+
+
 def _has_working_folder() -> bool:
     try:
         Path.cwd()
@@ -272,7 +277,7 @@ def _check(options: argparse.Namespace) -> int:
     checks, expired = _with_configuration(options, checks, ignored)
     if not options.facts and wait is None:
         wait = _start_looking(options, request, examination.asked_by(checks), keep)
-    note = partial(_tell, language=language)
+    note = _noting(language)
     facts = wait() if wait else examination.read_facts(options.facts, request.as_facts(given), note)
     result = examination.conclude(facts, checks, trust_packs=options.trust_packs, expired=expired)
     diagnosis, known = baseline(result.diagnosis, result.facts)
@@ -603,10 +608,11 @@ def _diff(options: argparse.Namespace) -> int:
     if options.old is None and not results:
         raise UserError("nnUNet_results is not set; name a facts file or a folder of results as OLD")
     old_file = _start_or_file(options.old or Path(str(results)), history.last_finished)
-    old, old_files = examination.read_facts(old_file, {}), history.files_of(old_file)
+    note = _noting(language)
+    old, old_files = examination.read_facts(old_file, {}, note), history.files_of(old_file)
     if options.new is not None:
         new_file = _start_or_file(options.new, history.last_of)
-        new, source = examination.read_facts(new_file, {}), str(new_file)
+        new, source = examination.read_facts(new_file, {}, note), str(new_file)
         new_files = history.files_of(new_file)
     else:
         from nnunet_doctor.probes.base import RawLook

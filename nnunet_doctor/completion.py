@@ -73,7 +73,8 @@ def _in_bash(text: str, lists: Sequence[argparse.Action]) -> str:
 
 def _in_zsh(text: str, lists: Sequence[argparse.Action]) -> str:
     """Complete each of several words with commas between them; work wherever the script is read."""
-    text = re.sub(rf":{re.escape(LIST)}:\(([^()\n]*)\)", rf":{LIST}:_sequence compadd - \1", text) if lists else text
+    for metavar in {str(action.metavar) for action in lists}:
+        text = re.sub(rf":{re.escape(metavar)}:\(([^()\n]*)\)", rf":{metavar}:_sequence compadd - \1", text)
     # the file is a function where it lies in fpath, and else is read by eval or source, maybe before compinit
     ours = """\
 if [[ $zsh_eval_context[-1] != loadautofunc && $funcstack[1] != _PROG ]]; then
@@ -86,7 +87,14 @@ if [[ $zsh_eval_context[-1] != loadautofunc && $funcstack[1] != _PROG ]]; then
 def _in_fish(text: str, lists: Sequence[argparse.Action]) -> str:
     """Complete words after one dash, as nnU-Net's, and each of several words with commas between them."""
     # -s takes one letter: -s device would be -d, -e, -v and so on
-    return re.sub(r"(?m)^(complete .*? )-s (?=\w\w)", r"\1-o ", text)
+    text = re.sub(r"(?m)^(complete .*? )-s (?=\w\w)", r"\1-o ", text)
+    names = "|".join(sorted({name.removeprefix("--") for action in lists for name in action.option_strings}))
+
+    def listed(found: re.Match[str]) -> str:
+        words = ",".join(found[2].split())
+        return f"{found[1]}\"(__fish_complete_list , 'string split , {words}')\""
+
+    return re.sub(rf'(-l (?:{names}) -xka )"([\w -]+)"', listed, text)
 
 
 def actions_of(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

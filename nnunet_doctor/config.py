@@ -1,6 +1,6 @@
 """Configuration: ``nnunet-doctor.toml``, or ``[tool.nnunet-doctor]`` in ``pyproject.toml``, and the environment.
 
-    fail-on = "warning"                  # any option of check and run that is not a decision for one start
+    fail-on = "warning"                  # any option of check and run but for those that are said each time
     checks = ["ci/checks"]               # paths are relative to the file
 
     [severity]
@@ -69,13 +69,29 @@ OPTIONS: Mapping[str, Kind] = MappingProxyType(
         "estimate": "flag",
         "retry": "flag",
         "plot": "flag",
+        "npz": "flag",
         "stall-timeout": "number",
     }
 )
 """Every option that can be configured, and what it holds."""
 
-ONE_START = ("dry-run", "force", "overwrite", "yes", "c", "val", "pretrained-weights")
+ONE_START = (
+    *("dry-run", "force", "overwrite", "yes", "c", "val", "pretrained-weights"),
+    *("val-best", "disable-checkpointing", "use-compressed"),
+)
 """Options that are the user's word for one start and stand in no file."""
+
+ONE_COMMAND = (
+    *("dataset", "predict-input", "model", "facts", "log", "follow", "here", "old", "new"),
+    *("output", "redact", "folder", "tables", "markdown"),
+)
+"""Options that name what one command reads or writes."""
+
+CHANGES = ("apply", "undo", "commit", "relabel")
+"""Options that change a dataset."""
+
+_ALSO_CALLED = MappingProxyType({"tr": "trainer", "p": "plans", "f": "fold", "no-cache": "cache", "no-retry": "retry"})
+"""Options as the command line has them, and as a file has them."""
 
 _TABLES = ("severity", "waiver")
 _WAIVER = ("id", "dataset", "subject", "reason", "until")
@@ -266,12 +282,19 @@ class _Reader:
         for key, value in document.items():
             if key in _TABLES:
                 continue
-            if key in ONE_START:
+            name = key.replace("_", "-")
+            if name in ONE_START:
                 self.refuse(f"{key!r} is said for one start, on the command line, and not in a file", key)
+            if name in ONE_COMMAND:
+                self.refuse(f"{key!r} names what one command reads or writes, and is said on its command line", key)
+            if name in CHANGES:
+                self.refuse(f"{key!r} changes a dataset, and is said on the command line each time", key)
             if key in ("tool", TABLE) and isinstance(value, dict):
                 self.refuse("in nnunet-doctor.toml options stand at the top, without [tool.nnunet-doctor]", key)
             if key not in OPTIONS:
-                self.refuse(f"there is no option {key!r}{nearest(key, (*OPTIONS, *_TABLES))}", key)
+                meant = _ALSO_CALLED.get(name, name)
+                near = nearest(meant, [meant] if meant in OPTIONS else (*OPTIONS, *_TABLES))
+                self.refuse(f"there is no option {key!r}{near}", key)
             options[key] = Entry(self.value(key, value), self.place(key))
         return Config(None, options, self.severities(document), self.waivers(document))
 

@@ -121,7 +121,9 @@ def read_facts(path: Path, given: Mapping[str, Observed], tell: Callable[[str], 
     recorded = {str(facts[f"dataset.{name}"]) for name in ("requested", "name", "id")}
     named = str(int(dataset)) if isinstance(dataset, str) and dataset.isdecimal() else str(dataset)
     if dataset is not None and not {str(dataset), named} & recorded:
-        raise UserError(f"{place} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'")
+        raise UserError(
+            f"{place} holds nothing about dataset {dataset}; record it with 'nnunet-doctor facts {dataset}'"
+        )
     rest = {name: value for name, value in given.items() if name != "dataset.requested"}
     if any(facts[name] != rest.get(name, facts[name]) for name in OF_ONE_TRAINING):
         other: Observed = Unknown("the file was recorded for another training")

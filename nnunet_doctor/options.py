@@ -91,6 +91,8 @@ def settle(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
             words |= {name: known} if known is not None and name in (*_WORDS, _PACKS) else {}
             found = default if known is None else _converted(parser, destination, known, default)
             setattr(options, destination, found)
+    if getattr(options, "npz", False):
+        options.flags = ["--npz", *options.flags]
     _prefer_nearer(options, ranks)
     _refuse_unknown_words(words, getattr(options, "checks", ()))
 

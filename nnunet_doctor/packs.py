@@ -1,9 +1,10 @@
 """Installed packs: where their checks lie, which facts they add, and what is wrong with them. None of their code runs.
 
 A pack is an installed package with an entry ``NAME = "package:folder"`` (or ``NAME = "package"`` for its folder
-``checks``) in the group ``nnunet_doctor.checks``. A folder in a folder is named with ``/`` or, as a module is, with a dot;
-the folder that is named holds area folders, or has a folder ``checks`` that does. A file ``facts.toml`` in that folder declares facts of its own, which
-the function ``look`` of the module behind ``NAME`` in the group ``nnunet_doctor.probes`` fills.
+``checks``) in the group ``nnunet_doctor.checks``. A folder in a folder is named with ``/`` or, as a module is, with a
+dot; the folder that is named holds area folders, or has a folder ``checks`` that does. A file ``facts.toml`` in it
+declares facts of its own, which the function ``look`` of the module behind ``NAME`` in the group
+``nnunet_doctor.probes`` fills.
 """
 
 from __future__ import annotations

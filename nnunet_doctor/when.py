@@ -210,8 +210,8 @@ def _check_comparison(node: ast.Compare) -> None:
         if _info(left) is None or not _is_none(right):
             raise WhenError("'is' only asks whether a fact is None")
     elif isinstance(op, (ast.Eq, ast.NotEq)) and (_is_none(left) or _is_none(right)):
-        fact, said = ast.unparse(right if _is_none(left) else left), "is" if isinstance(op, ast.Eq) else "is not"
-        raise WhenError(f"{ast.unparse(node)!r} compares with None; write '{fact} {said} None'")
+        fact, negation = ast.unparse(right if _is_none(left) else left), "" if isinstance(op, ast.Eq) else " not"
+        raise WhenError(f"{ast.unparse(node)!r} compares with None; write '{fact} is{negation} None'")
     elif isinstance(op, (ast.In, ast.NotIn)):
         _check_membership(left, right)
     else:

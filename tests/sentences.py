@@ -43,6 +43,28 @@ def sentences(words: int = 2) -> list[Sentence]:
     return found
 
 
+SAYS = {"Unknown": 0, "UserError": 0, "CheckError": 2, "Detail": 1}
+"""What is said to a reader, and which argument of it is."""
+
+
+def single_words() -> set[str]:
+    """Return the texts of one word that are a whole reason, error or particular; elsewhere one is mostly a name."""
+    found = set()
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and name in SAYS:
+                parts = [part for item in node.args[SAYS[name] :] for part in _either(item)]
+                found |= {
+                    part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                }
+    return {text for text in found if re.fullmatch("[a-z]{2,}", text)}
+
+
+def _either(node: ast.AST) -> list[ast.AST]:
+    return [*_either(node.body), *_either(node.orelse)] if isinstance(node, ast.IfExp) else [node]
+
+
 def _may_be_read(text: str) -> bool:
     return bool(_WORDS.search(text.replace(GAP, "x"))) and not _PATTERN.search(text) and not _STYLE.fullmatch(text)
 

@@ -170,8 +170,7 @@ REFUSED = {
         'why = "w"',
         'why = "{training.compiles }"',
         6,
-        "'{training.compiles }' is no placeholder, and braces that stand for themselves are doubled; "
-        "did you mean '{training.compiles}'?",
+        "is no placeholder, and braces that stand for themselves are doubled; did you mean '{training.compiles}'?",
     ),
     "a capital in a placeholder": (
         'why = "w"',
@@ -195,7 +194,12 @@ REFUSED = {
         13,
         "did you mean '{python}'?",
     ),
-    "a misspelt placeholder in a setting": ('"false"', '"{training.workers }"', 13, "did you mean '{training.workers}'?"),
+    "a misspelt placeholder in a setting": (
+        '"false"',
+        '"{training.workers }"',
+        13,
+        "did you mean '{training.workers}'?",
+    ),
     "comparison with None": ('training.compiles"', 'gpu.driver == None"', 3, "write 'gpu.driver is None'"),
     "language missing": ('[text.zh]\ntitle = "t"\nwhy = "w"', "", None, "[text.zh] is missing"),
     "false alarms in English only": (

@@ -46,6 +46,7 @@ def scripts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
+BEHIND = {f"nan,inf,{check.id}" for check in catalogue.listed() if check.id.startswith("trit")}
 TYPED: dict[str, tuple[str, set[str] | None]] = {
     "commands": ("nnunet-doctor ch", {"check", "checks"}),
     "a command below a command": ("nnunet-doctor checks ", {"test"}),
@@ -55,6 +56,9 @@ TYPED: dict[str, tuple[str, set[str] | None]] = {
     "checks to explain": ("nnunet-doctor explain triton-m", None),
     "checks to ignore": ("nnunet-doctor check --ignore shm-", None),
     "areas to select": ("nnunet-doctor check --select wsl", None),
+    "a check behind another": ("nnunet-doctor check --select nan,shm-t", {"nan,shm-too-small"}),
+    "an area behind two checks": ("nnunet-doctor check --ignore nan,inf,trit", {"nan,inf,triton", *BEHIND}),
+    "one configuration alone": ("nnunet-doctor check -c 2d,3d_f", None),
     "a finding to overrule": ("nnunet-doctor run 10 2d 0 --force fold-fin", None),
     "configurations": ("nnunet-doctor check -c 3d_f", {"3d_fullres"}),
     "files": ("nnunet-doctor check --facts mach", {"machine.json"}),
@@ -119,6 +123,38 @@ def test_scripts_are_scripts(scripts: dict[str, Path], shell: str, check: list[s
     assert "nnunet-doctor" in text.splitlines()[0] + text.splitlines()[-1] + text
 
 
+ZSH = {
+    "source": "autoload -Uz compinit; compinit -u; source SCRIPT",
+    "source before compinit": "source SCRIPT",
+    "eval": 'autoload -Uz compinit; compinit -u; eval "$(<SCRIPT)"',
+    "fpath": "fpath=(FOLDER $fpath); autoload -Uz compinit; compinit -u",
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no zsh")
+@pytest.mark.parametrize("way", ZSH)
+def test_zsh_takes_the_script_in_every_way(scripts: dict[str, Path], tmp_path: Path, way: str) -> None:
+    """A file in fpath, source and eval register it, without a word; where there is no zsh, the ways are looked for."""
+    text = scripts["zsh"].read_text(encoding="utf-8")
+    assert "loadautofunc" in text
+    assert text.count("compdef _shtab_nnunet_doctor") == 1
+    assert len(re.findall(r":ID\|AREA:_sequence compadd - os python", text)) >= 2
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        return
+    (tmp_path / "_nnunet-doctor").write_text(text, encoding="utf-8")
+    line = ZSH[way].replace("SCRIPT", str(scripts["zsh"])).replace("FOLDER", str(tmp_path))
+    done = subprocess.run(
+        [zsh, "-f", "-c", f"{line}; print -r -- $_comps[nnunet-doctor]"],
+        env={**os.environ, "HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+    assert (done.stdout.strip(), done.stderr) == ("_nnunet-doctor" if way == "fpath" else "_shtab_nnunet_doctor", "")
+
+
 def test_fish_knows_words_after_one_dash(scripts: dict[str, Path]) -> None:
     """nnUNetv2_train's -device is one option and not six; fish itself completes it and its values, where there is one."""
     text = scripts["fish"].read_text(encoding="utf-8")
@@ -127,11 +163,15 @@ def test_fish_knows_words_after_one_dash(scripts: dict[str, Path]) -> None:
     assert " -o device " in text
     fish = shutil.which("fish")
     if fish:
-        asked = "source $argv[1]; complete -C 'nnunet-doctor run 10 2d 0 -dev'; complete -C 'nnunet-doctor run 10 2d 0 -device '"
+        lines = ("run 10 2d 0 -dev", "run 10 2d 0 -device ", "check --select nan,shm-too", "check --ignore shm-too")
+        asked = "; ".join(["source $argv[1]", *(f"complete -C 'nnunet-doctor {line}'" for line in lines)])
         done = subprocess.run(
             [fish, "-N", "-c", asked, str(scripts["fish"])], capture_output=True, encoding="utf-8", check=True
         )
-        assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == ["-device", "cuda", "cpu", "mps"]
+        assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [
+            *("-device", "cuda", "cpu", "mps"),
+            *("nan,shm-too-small", "shm-too-small"),
+        ]
 
 
 def test_powershell_registers_a_completer(scripts: dict[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,9 +16,11 @@ from hypothesis import strategies as st
 from made_up import Installation
 from shared import tries
 
+from nnunet_doctor.arguments import command_line
 from nnunet_doctor.cli import main
 from nnunet_doctor.config import OPTIONS, _Reader, load, parse
 from nnunet_doctor.errors import UserError
+from nnunet_doctor.options import settle
 
 MACHINE = Path(__file__).with_name("machines") / "linux-cuda-healthy.json"
 
@@ -181,6 +184,16 @@ REFUSED = {
     "a text for a list": ('select = "triton"', ":1: option 'select' is a list of texts, not 'triton'"),
     "a number for a text": ("lang = 1", ":1: option 'lang' is a text in quotes, not 1"),
     "a decision for one start": ("overwrite = true", ":1: 'overwrite' is said for one start"),
+    "an option of nnU-Net for one start": ("val_best = true", ":1: 'val_best' is said for one start"),
+    "what one command reads": (
+        '\nmodel = "x"',
+        ":2: 'model' names what one command reads or writes, and is said on its",
+    ),
+    "what one command writes": ("redact = true", ":1: 'redact' names what one command reads or writes"),
+    "a change": ("apply = true", ":1: 'apply' changes a dataset, and is said on the command line each time"),
+    "the letters of the command line": ('tr = "x"', ":1: there is no option 'tr'; did you mean 'trainer'?"),
+    "an underline": ("num_gpus = 2", ":1: there is no option 'num_gpus'; did you mean 'num-gpus'?"),
+    "the word that takes back": ("no-retry = true", ":1: there is no option 'no-retry'; did you mean 'retry'?"),
     "no TOML": ("lang = \n", ":1: this is not TOML"),
     "a wrong severity": (
         '[severity]\nshm-too-small = "fatal"',
@@ -298,6 +311,46 @@ def test_help_needs_no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
 
     assert main(["check", "--help"]) == 0
+
+
+SHORT = {"c", "f", "tr", "p", "num_gpus", "no-cache", "no-retry", "o"}
+"""Options that a file calls otherwise, or not at all."""
+
+
+def test_every_option_is_configured_or_has_a_reason() -> None:
+    """Whatever a command takes stands in the file, or is refused with the sentence that tells why."""
+    (commands,) = [action for action in command_line()._actions if isinstance(action, argparse._SubParsersAction)]
+    words = {
+        word.lstrip("-")
+        for parser in commands.choices.values()
+        for action in parser._actions
+        if action.help != argparse.SUPPRESS and action.dest != "help"
+        for word in action.option_strings
+    }
+    lost = []
+    for word in sorted(words - set(OPTIONS) - SHORT):
+        with pytest.raises(UserError) as refused:
+            _Reader("", "x.toml", Path(), "").config({word: 1})
+        lost += [word] if "there is no option" in str(refused.value) else []
+
+    assert lost == []
+
+
+def test_what_a_project_hands_on_to_nnunet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """npz in the file is an argument of each start, once, and --no-npz takes it back."""
+    put(tmp_path, "nnunet-doctor.toml", "npz = true")
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for words in ((), ("--npz",), ("--no-npz",), ("--val_best",)):
+        options = command_line().parse_args(["run", "10", "2d", "0", *words])
+        settle(options, {})
+        found.append(options.flags)
+
+    assert found == [["--npz"], ["--npz"], [], ["--npz", "--val_best"]]
+    assert main(["config"]) == 0
+    assert re.search(r"npz +true +nnunet-doctor\.toml:1", capsys.readouterr().out)
 
 
 # --- what counts ---------------------------------------------------------------------------------------------------

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import math
 import os
+import shutil
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_up import Installation, distribution, write
+from made_up import Installation, blosc2_frame, distribution, write
 from shared import CHECKS
 
 from nnunet_doctor.cli import main
@@ -17,7 +25,12 @@ from nnunet_doctor.examination import read_facts
 from nnunet_doctor.facts import CATALOGUE, Detail, Facts, Unknown
 from nnunet_doctor.facts.derive import derive
 from nnunet_doctor.history import MOST_STARTS, compare, group_of, keep, last_finished, starts_below
+from nnunet_doctor.probes.base import Context
+from nnunet_doctor.probes.content import NoTimeError, amount, files_of, fingerprint
+from nnunet_doctor.probes.look import look
+from nnunet_doctor.redact import Redactor, redact
 from nnunet_doctor.report.difference import print_difference
+from nnunet_doctor.request import Request
 
 MACHINES = Path(__file__).with_name("machines")
 TRAINING = ("10", "2d", "0", "-device", "cpu", "--no-retry")
@@ -243,6 +256,260 @@ def test_groups(fact: str, group: str) -> None:
     assert group_of(fact) == group
 
 
+# --- content of the dataset ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_files(installation: Installation) -> Installation:
+    """A training that has finished under `run`, of a dataset whose images and labels are there."""
+    for number in range(6):
+        for name in (f"imagesTr/colon_{number:03d}_0000.nii.gz", f"labelsTr/colon_{number:03d}.nii.gz"):
+            path = installation.path("raw", "Dataset010_Colon", *name.split("/"))
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(gzip.compress(name.encode() * 50))
+    done = installation.doctor("run", *TRAINING)
+    assert done.returncode == 0, done.stderr
+    return installation
+
+
+def contents(installation: Installation, *arguments: str) -> dict[str, Any]:
+    """Return what `diff` tells of files, by what they are."""
+    told = json.loads(installation.doctor("diff", "--format", "json", *arguments).stdout)
+    assert told["contents_not_compared"] is None
+    return {item.pop("part"): item for item in told["contents"]}
+
+
+def test_files_that_changed_are_named(with_files: Installation) -> None:
+    """A label that is deleted, one that is new, images that are overwritten, a case that is cut: each by its name."""
+    raw, prepared = (with_files.path(name, "Dataset010_Colon") for name in ("raw", "preprocessed"))
+    (raw / "labelsTr" / "colon_000.nii.gz").unlink()
+    shutil.copy(raw / "labelsTr" / "colon_001.nii.gz", raw / "labelsTr" / "colon_009.nii.gz")
+    shutil.copy(raw / "imagesTr" / "colon_001_0000.nii.gz", raw / "imagesTr" / "colon_002_0000.nii.gz")
+    (prepared / "nnUNetPlans_2d" / "colon_004.b2nd").write_bytes(blosc2_frame(199))
+    found = contents(with_files)
+    text = with_files.doctor("diff").stdout
+    names = {part: [item["changed"], item["added"], item["gone"]] for part, item in found.items()}
+
+    assert names == {
+        "images": [["colon_002_0000.nii.gz"], [], []],
+        "labels": [[], ["colon_009.nii.gz"], ["colon_000.nii.gz"]],
+        "stored": [["colon_004.b2nd"], [], []],
+    }
+    assert (found["labels"]["old"]["files"], found["labels"]["new"]["files"]) == (6, 6)
+    assert "content changed in 1 of 6 files: colon_002_0000.nii.gz" in text
+    assert "not there any more, 1 of 6: colon_000.nii.gz" in text
+    assert "Nothing has changed" not in text
+
+
+def test_content_is_told_in_chinese(with_files: Installation) -> None:
+    """In sentences, and no fingerprint is shown."""
+    (with_files.path("raw", "Dataset010_Colon", "labelsTr") / "colon_000.nii.gz").unlink()
+    text = with_files.doctor("diff", "--lang", "zh").stdout
+
+    assert "6 个文件中有 1 个已不存在：colon_000.nii.gz" in text
+    assert "label_content" not in text
+
+
+def test_a_copy_is_no_change(with_files: Installation) -> None:
+    """Files of another time, with other inodes, and a dataset.json that is indented otherwise are the same content."""
+    for area in ("raw", "preprocessed"):
+        folder = with_files.path(area, "Dataset010_Colon")
+        shutil.copytree(folder, folder.with_name("copy"), copy_function=shutil.copyfile)
+        shutil.rmtree(folder)
+        folder.with_name("copy").rename(folder)
+        for path in (item for item in folder.rglob("*") if item.is_file()):
+            os.utime(path, (1e9, 1e9))
+        description = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        (folder / "dataset.json").write_text(json.dumps(description, indent=3), encoding="utf-8")
+
+    assert contents(with_files) == {}
+    assert "Nothing has changed" in with_files.doctor("diff").stdout
+
+
+def test_single_files_are_told_apart(with_files: Installation) -> None:
+    """dataset.json, its copy, plans and splits; the splits that the first training makes are no change."""
+    prepared = with_files.path("preprocessed", "Dataset010_Colon")
+    write(prepared / "splits_final.json", json.dumps([{"train": ["colon_001"], "val": ["colon_002"]}]))
+    made = contents(with_files)
+    description = with_files.path("raw", "Dataset010_Colon", "dataset.json")
+    description.write_text(description.read_text(encoding="utf-8").replace("cancer", "tumour"), encoding="utf-8")
+    plans = prepared / "nnUNetPlans.json"
+    plans.write_text(plans.read_text(encoding="utf-8").replace('"batch_size": ', '"batch_size": 1'), encoding="utf-8")
+    (prepared / "dataset.json").unlink()
+
+    assert made == {}
+    assert contents(with_files).keys() == {"json", "plans", "copy"}
+    assert "not there any more" in with_files.doctor("diff").stdout
+
+
+def test_changed_splits_are_told(with_files: Installation) -> None:
+    """What a training was validated with is not what the next one is."""
+    splits = with_files.path("preprocessed", "Dataset010_Colon", "splits_final.json")
+    write(splits, json.dumps([{"train": ["colon_001"], "val": ["colon_002"]}]))
+    again = with_files.doctor("run", *TRAINING, "--overwrite")
+    write(splits, json.dumps([{"train": ["colon_002"], "val": ["colon_001"]}]))
+
+    assert again.returncode == 0, again.stderr
+    assert contents(with_files).keys() == {"splits"}
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(b"no gzip")])
+def test_without_the_list_of_files_their_numbers_are_told(
+    with_files: Installation, spoil: Callable[[Path], object]
+) -> None:
+    """An older start, or a damaged list: how many there were and are, and how large."""
+    (files,) = own_of(with_files).glob("files_*")
+    spoil(files)
+    (with_files.path("raw", "Dataset010_Colon", "labelsTr") / "colon_000.nii.gz").unlink()
+    found = contents(with_files)["labels"]
+
+    assert (found["old"]["files"], found["new"]["files"], found["gone"]) == (6, 5, None)
+    assert "number of files: 6 -> 5" in " ".join(with_files.doctor("diff").stdout.split())
+
+
+def test_facts_of_two_days_tell_content(with_files: Installation, tmp_path: Path) -> None:
+    """Two files of `facts`, and no list of files, are enough to tell what has changed."""
+    days = [str(tmp_path / f"{day}.json") for day in ("monday", "today")]
+    (with_files.doctor("facts", "10", "--output", days[0])).check_returncode()
+    (with_files.path("raw", "Dataset010_Colon", "imagesTr") / "colon_000_0000.nii.gz").write_bytes(b"another")
+    (with_files.doctor("facts", "10", "--output", days[1])).check_returncode()
+
+    assert contents(with_files, *days).keys() == {"images"}
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    """Facts that were kept before there were fingerprints leave open whether the content is the same."""
+    named = {"dataset__requested": "10"}
+    older = machine(**named, dataset__label_content=Unknown("the facts file does not hold it"))
+
+    assert "not compared: the facts file does not hold it" in " ".join(told(older, machine(**named)).split())
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".nii", ".png", ".npz", ".b2nd", ".pkl", ".tif", ".nrrd"])
+@pytest.mark.parametrize("size", [1, 5_000, 300_000])
+def test_another_file_of_the_same_size_is_told(tmp_path: Path, ending: str, size: int) -> None:
+    """Whatever its format is, and though its name, size and time are those of the old one; a copy is the same."""
+    folder = tmp_path / "labelsTr"
+    folder.mkdir()
+    seen = []
+    for content in (b"a" * size, b"b" * size, b"a" * size):
+        (folder / f"case{ending}").write_bytes(content)
+        os.utime(folder / f"case{ending}", (1e9, 1e9))
+        seen.append(files_of({"dataset.folder": str(tmp_path), "dataset.file_ending": ending}, "labels", math.inf))
+
+    assert seen[0] == seen[2] != seen[1]
+
+
+def test_files_that_dataset_json_lists_count_wherever_they_lie(tmp_path: Path) -> None:
+    """Images and labels outside of imagesTr, as nnU-Net reads them; one that is not there is none."""
+    write(tmp_path / "elsewhere.nii.gz", "image")
+    listed = {"a": {"images": ["elsewhere.nii.gz"], "label": "lost.nii.gz"}, "b": "nonsense", "c": {"images": 7}}
+    write(tmp_path / "dataset.json", json.dumps({"dataset": listed}))
+    values = {"dataset.folder": str(tmp_path), "dataset.file_ending": ".nii.gz"}
+
+    assert files_of(values, "images", math.inf) == {"elsewhere.nii.gz": f"5 {zlib.crc32(b'image'):08x}"}
+    assert amount(files_of(values, "labels", math.inf))[:2] == (1, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_fifo_holds_nobody(tmp_path: Path) -> None:
+    """What dataset.json lists may be anything; nothing waits for a writer."""
+    os.mkfifo(tmp_path / "pipe.nii.gz")
+    write(tmp_path / "dataset.json", json.dumps({"dataset": {"a": {"images": ["pipe.nii.gz"], "label": "x"}}}))
+
+    assert files_of({"dataset.folder": str(tmp_path)}, "images", math.inf) == {"pipe.nii.gz": "0 -"}
+
+
+def test_too_little_time_leaves_the_content_unknown(tmp_path: Path) -> None:
+    """And says so, instead of a fingerprint of a part of the files."""
+    for number in range(100):
+        write(tmp_path / "imagesTr" / f"{number}.nii.gz", "image")
+
+    with pytest.raises(NoTimeError):
+        files_of({"dataset.folder": str(tmp_path)}, "images", 0.0)
+
+
+def test_a_distant_disk_is_read_by_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each file takes long, they are looked at side by side, and none is forgotten."""
+    for number in range(100):
+        write(tmp_path / "imagesTr" / f"{number}.nii.gz", "image")
+    values = {"dataset.folder": str(tmp_path)}
+    near = files_of(values, "images", math.inf)
+    monkeypatch.setattr("nnunet_doctor.probes.content.SLOW_SECONDS", 0.0)
+
+    assert files_of(values, "images", time.monotonic() + 60) == near
+
+
+def test_without_threads_files_are_looked_at_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system allows no more threads, a training starts nevertheless, and its files are noted."""
+    for number in range(100):
+        write(tmp_path / "imagesTr" / f"{number}.nii.gz", "image")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("nnunet_doctor.probes.content.SLOW_SECONDS", 0.0)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert len(files_of({"dataset.folder": str(tmp_path)}, "images", time.monotonic() + 60)) == 100
+
+
+def test_fingerprints_tell_no_names() -> None:
+    """They are kept in facts that are shared, and hold nothing of a name."""
+    files = {"Mustermann_Erika.nii.gz": "5 adf3f363"}
+    shared = redact(machine(dataset__label_content=fingerprint(files)), Redactor())
+
+    assert shared["dataset.label_content"] == fingerprint(files)
+    assert len(fingerprint(files)) == 16
+    assert set(fingerprint(files)) <= set("0123456789abcdef")
+
+
+def test_a_check_does_not_look_at_content(with_files: Installation) -> None:
+    """Only what is compared with another day costs a look at each file."""
+    request = Request(dataset="10")
+    environ = {**with_files.environ}
+    seen = {
+        contents: look(Context(Path(environ["NNUNET_DOCTOR_PYTHON"]), environ, request, quick=True, contents=contents))
+        for contents in (False, True)
+    }
+
+    assert seen[False]["dataset.label_content"] == Unknown("not asked for")
+    assert (seen[True]["dataset.label_files"], seen[True]["preprocessed.splits_content"]) == (6, None)
+
+
+# --- which interpreter ---------------------------------------------------------------------------------------------
+
+
+def test_the_interpreter_of_then_is_examined(trained: Installation) -> None:
+    """Whoever has the doctor in another environment need not name the interpreter again; it is said which it is."""
+    python = trained.environ.pop("NNUNET_DOCTOR_PYTHON")
+    told = trained.doctor("diff")
+
+    assert f"theinterpreterofthen:{python}" in "".join(told.stdout.split())
+    assert "Nothing has changed" in told.stdout
+
+
+def test_an_interpreter_that_is_gone_is_said(trained: Installation, tmp_path: Path) -> None:
+    """The doctor's own is examined then, and no difference is taken for one of the machine without a word."""
+    del trained.environ["NNUNET_DOCTOR_PYTHON"]
+    (file,) = own_of(trained).glob("facts_*.json")
+    gone = str(tmp_path / "removed" / "python")
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    kept["facts"]["python.executable"] = gone
+    file.write_text(json.dumps(kept), encoding="utf-8")
+    told = json.loads(trained.doctor("diff", "--quick", "--format", "json").stdout)
+
+    assert told["new"] == f"this machine, with {sys.executable}; the interpreter of then is not there any more: {gone}"
+
+
+def test_an_interpreter_that_is_named_counts(trained: Installation) -> None:
+    """--python, or the configuration, has the last word."""
+    told = json.loads(trained.doctor("diff", "--quick", "--python", sys.executable, "--format", "json").stdout)
+
+    assert told["new"] == "this machine"
+    assert "python.executable" in [item["fact"] for item in told["changes"]]
+
+
 # --- which start ---------------------------------------------------------------------------------------------------
 
 
@@ -277,14 +544,16 @@ def test_two_starts_of_a_second_are_two(tmp_path: Path) -> None:
 def test_only_the_last_starts_are_kept(tmp_path: Path) -> None:
     """A job that starts over and over fills no disk, and does not push out the last start that went well."""
     fold = tmp_path / "fold_0"
-    put(tmp_path, "fold_0", "2026-01-01_00-00-00", 0)
+    write(tmp_path / "labelsTr" / "a.nii.gz", "label")
+    labels = {"dataset__folder": str(tmp_path), "dataset__label_files": 1}
+    put(tmp_path, "fold_0", "2026-01-01_00-00-00", 0, **labels)
     for number in range(MOST_STARTS + 5):
-        put(tmp_path, "fold_0", f"2026-01-02_00-00-{number:02d}", 1)
+        put(tmp_path, "fold_0", f"2026-01-02_00-00-{number:02d}", 1, **labels)
     starts = starts_below(fold)
 
     assert len(starts) == MOST_STARTS + 1
     assert last_finished(fold).stamp == "2026-01-01_00-00-00"
-    assert len(list((tmp_path / ".nnunet-doctor" / "fold_0").iterdir())) == 2 * len(starts)
+    assert len(list((tmp_path / ".nnunet-doctor" / "fold_0").iterdir())) == 3 * len(starts)
 
 
 def test_two_files_are_compared(capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,10 +56,10 @@ def test_what_is_wrong_with_standard_input_is_told(tmp_path: Path) -> None:
 def test_facts_are_read_from_a_pipe(tmp_path: Path) -> None:
     """What a shell makes of <(...) is read like a file."""
     os.mkfifo(tmp_path / "pipe")
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(MACHINE.read_bytes(),))
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(MACHINE.read_bytes(),), daemon=True)
     writer.start()
     done = doctor(tmp_path, *ASKED, "pipe")
-    writer.join()
+    writer.join(timeout=10)
 
     assert findings(done) == findings(doctor(tmp_path, *ASKED, str(MACHINE)))
 

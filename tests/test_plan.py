@@ -294,7 +294,7 @@ SMALL: dict[str, object] = {
 def test_on_recorded_machines_nothing_is_raised(name: str) -> None:
     """Whatever check of the catalogue a log shows there, and in the plan before: no amount is above the one in force."""
     recorded = facts_of(name)
-    few = derive(recorded.with_values({fact: value for fact, value in SMALL.items()}))  # type: ignore[arg-type]
+    few = derive(recorded.with_values(SMALL))  # type: ignore[arg-type]
     raised = [
         (reason.because, reason.setting, reason.value)
         for facts in (recorded, few)
@@ -305,3 +305,18 @@ def test_on_recorded_machines_nothing_is_raised(name: str) -> None:
     ]
 
     assert raised == []
+
+
+@together("workers", ["1", "2", None])
+def test_a_release_that_needs_a_worker_keeps_one(workers: str | None) -> None:
+    """Up to 2.2.1 nnU-Net without workers fails after its last epoch: no shortage takes the last one away there."""
+    short: dict[str, object] = {
+        "nnunet.version": "2.2.1", "nnunet.workers_variable": workers, "resources.cpus": 1, "resources.cpus_machine": 8,
+        "resources.memory_available_gib": 0.5, "resources.commit_free_gib": 0.5, "resources.shm_free_gib": 0.01,
+        "trial.worker_error": "OSError: no room",
+    }  # fmt: skip
+    facts = derive(facts_of("linux-cuda-healthy").with_values(short))  # type: ignore[arg-type]
+    planned = plan(facts, CHECKS)
+    after = [with_fix_of(planned, check, facts, CHECKS) for check in LOWERING]
+
+    assert [found for found in (planned, *after) if found and found.env.get("nnUNet_n_proc_DA") == "0"] == []

@@ -86,10 +86,10 @@ def test_existing_training_may_be_overwritten_or_continued_when_told(installatio
 
 def test_force_starts_in_spite_of_a_named_finding(installation: Installation) -> None:
     """--force ID starts although that finding blocks; another one still blocks."""
-    unknown = ("run", "10", "3d_fullres", "0", "--force")
+    nothing = (*RUN, "--val", "--force")
 
-    assert installation.doctor(*unknown, "fold-absent").returncode == 1
-    assert installation.doctor(*unknown, "configuration-absent").returncode == 0
+    assert installation.doctor(*nothing, "configuration-absent").returncode == 1
+    assert installation.doctor(*nothing, "nothing-to-validate").returncode == 0
 
 
 @pytest.mark.parametrize("id", ["training-finished", "training-resumable"])
@@ -119,13 +119,13 @@ def test_refusal_names_the_options_that_decide(installation: Installation, file:
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"")
     done = installation.doctor(*RUN, "--lang", language)
-    *_, head, first, second = done.stdout.rstrip().splitlines()
+    *_, first, second = done.stdout.rstrip().splitlines()
 
-    assert id in head
     assert first.strip().startswith("--c")
     assert second.strip().startswith("--overwrite")
     assert "--force" not in done.stdout
-    assert "nnUNetv2_train" not in done.stdout.replace("nnUNetv2_train takes CUDA", "")
+    assert f"nnUNetv2_train {' '.join(RUN[1:])}" not in done.stdout
+    assert id in done.stdout
 
 
 def test_continuing_and_beginning_anew_at_once_is_wrong_use(installation: Installation) -> None:
@@ -143,7 +143,7 @@ def test_continuing_and_beginning_anew_at_once_is_wrong_use(installation: Instal
 def test_diagnosis_of_a_failure_is_on_stdout_behind_its_output(installation: Installation) -> None:
     """What a redirected run keeps holds the training's output, its end, cause and fix; progress and notes are beside it."""
     failure = "RuntimeError: Cannot find a working triton installation. More information on installing Triton"
-    done = installation.doctor(*RUN, FAKE_FAILURE=failure, FAKE_CURE="no variable=at all")
+    done = installation.doctor(*RUN, "--no-retry", FAKE_FAILURE=failure, FAKE_CURE="no variable=at all")
     output, end, cause = (done.stdout.index(text) for text in ("Traceback", "exit code 1", "[triton-missing]"))
     (log,) = installation.path(*FOLD).glob("nnunet_doctor_*.log")
 
@@ -315,6 +315,7 @@ def test_what_is_overwritten_is_moved_aside(installation: Installation) -> None:
     (aside,) = [path for path in old.parent.parent.iterdir() if path.name.startswith("before_")]
 
     assert done.returncode == 0, done.stderr
+    assert "the command alone overwrites it" in " ".join(done.stdout.split())
     assert (aside / "checkpoint_final.pth").read_bytes() == b"weeks of work"
     assert str(aside) in done.stderr
     assert not old.exists()
@@ -357,6 +358,14 @@ def test_prepare_makes_what_is_missing_and_trains(installation: Installation) ->
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"PREPARING -d 10 -c 2d -npfp \d -np \d\n", done.stdout)
     assert "ARGUMENTS 10 2d 0" in done.stdout
+
+
+def test_prepare_starts_no_more_processes_than_mine(installation: Installation) -> None:
+    """The user's smaller number of processes is kept in planning and preprocessing too."""
+    shutil.rmtree(installation.path("preprocessed", "Dataset010_Colon"))
+    done = installation.doctor(*RUN, "--prepare", nnUNet_def_n_proc="1")
+
+    assert "PREPARING -d 10 -c 2d -npfp 1 -np 1\n" in done.stdout
 
 
 def test_prepare_that_fails_ends_the_run(installation: Installation) -> None:

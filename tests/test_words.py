@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import tomli
-from sentences import GAP, PACKAGE, missing, sentences, translations, unread
+from sentences import GAP, PACKAGE, missing, sentences, single_words, translations, unread
 
 from nnunet_doctor import arguments, cli, examination
 from nnunet_doctor.facts import CATALOGUE, Facts, Unknown
@@ -45,6 +45,14 @@ def test_no_sentence_of_the_code_is_missing_in_chinese() -> None:
     assert [f"{item.file}:{item.line}: {item.text}" for item in missing()] == []
 
 
+def test_no_reason_of_one_word_is_missing_in_chinese() -> None:
+    """A word that is all that is said of a file or a fact is translated, too."""
+    words = single_words()
+
+    assert {"folders", "twice", "missing"} & words
+    assert sorted(words - set(translations())) == []
+
+
 def test_no_translation_is_of_a_sentence_that_is_gone() -> None:
     """A sentence that was changed in the code is changed in the tables too."""
     in_code = {item.text for item in sentences(words=1)} | {info.doc for info in CATALOGUE.values()} | PYTHON
@@ -54,7 +62,10 @@ def test_no_translation_is_of_a_sentence_that_is_gone() -> None:
 
 PYTHON = {
     english
-    for book, part in (("help", "argparse"), ("sentences", "arguments"), ("sentences", "json"), ("sentences", "system"))
+    for book, part in (
+        ("help", "argparse"),
+        *(("sentences", part) for part in ("arguments", "json", "toml", "system")),
+    )
     for english in tomli.loads((PACKAGE / "words" / f"zh-{book}.toml").read_text(encoding="utf-8"))[part]
 }
 """What Python and the system say themselves, which is no text of this code; wrong arguments and broken files have it said below."""
@@ -229,6 +240,48 @@ def test_wrong_arguments_are_told_in_chinese(
     assert code == 2
     assert re.search(_CHINESE, said), said
     assert not _ENGLISH.search(_QUOTED.sub("", said)), said
+
+
+BROKEN_TOML = (
+    *(
+        "x",
+        "x = ",
+        "= 1",
+        "x = 'a",
+        'x = "a',
+        'x = "\\q"',
+        'x = "\\ud800"',
+        'x = "\\uzzzz"',
+        "x = [1",
+        "x = {a = 1",
+    ),
+    *("x = 1\nx = 2", "[a]\n[a]", "[a", "[[a]", "x = {a = 1, a = 2}", "x = {}\n[x.y]", "a.b = 1\n[a]", "x = 1 y = 2"),
+    *(
+        "x = 2027-13-40T00:00:00",
+        "x = '\x01'",
+        "x = 'a\nb'",
+        "\x01",
+        "# \x01",
+        "[fruit]\na.b = 1\n[fruit.a]",
+        "a = [{b=1}]\n[a.c]",
+    ),
+    *("[a.b]\n[a]\nb.c = 1", "## Text\n- of Markdown"),
+)
+
+
+@pytest.mark.parametrize("text", BROKEN_TOML)
+def test_broken_toml_is_told_in_chinese(
+    text: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the reader of TOML says of a check file is Chinese too, the place included."""
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    (tmp_path / "rule.toml").write_text(text, encoding="utf-8")
+    code = cli.main(["checks", "test", str(tmp_path / "rule.toml")])
+    said = "".join(capsys.readouterr()).replace(str(tmp_path), "")
+
+    assert code == 1
+    assert re.search("不是 TOML：[^A-Za-z]", said), said
+    assert not re.search("[A-Z][a-z]+ [a-z]+|at (?:line|end)", said), said
 
 
 def test_language_of_an_error_follows_the_option(

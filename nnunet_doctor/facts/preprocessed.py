@@ -87,7 +87,8 @@ class PreprocessedFacts:
     stored_files: int | None | Unknown = fact("number of files of the wanted configuration's cases, without npy")
     stored_bytes: int | None | Unknown = fact("what these files take on the disk, in bytes")
     stored_content: str | None | Unknown = fact(
-        "fingerprint of these files, by names, sizes and a part of each; the same for a copy, not when they are made again"
+        "fingerprint of these files, by names, sizes and a part of each; the same for a copy, not when they are made "
+        "again"
     )
     plans_content: str | None | Unknown = fact("fingerprint of the plans file, without blanks; None without that file")
     splits_content: str | None | Unknown = fact(

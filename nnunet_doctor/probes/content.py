@@ -208,10 +208,15 @@ def _tell_all(paths: Sequence[str], until: float) -> list[str]:
     else:
         # as daemons, because a dead disk of the network must not hold the doctor
         threads = [threading.Thread(target=work, args=(0,), daemon=True) for _ in range(READERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
+        started = []
+        with contextlib.suppress(RuntimeError):  # the system allows no more threads
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+        for thread in started:
             thread.join(max(0.0, until - time.monotonic()))
+    if not all(told) and time.monotonic() < until:
+        work(0)
     if not all(told):
         raise NoTimeError
     return told
@@ -227,12 +232,21 @@ def _tell(path: str) -> str:
         if stat.S_ISREG(status.st_mode):
             size, crc = status.st_size, 0
             for offset in _places(size, path):
-                os.lseek(file, offset, os.SEEK_SET)
-                crc = zlib.crc32(os.read(file, TAIL_BYTES), crc)
+                crc = zlib.crc32(_read(file, offset), crc)
             told = f"{size} {crc:08x}"
     if file >= 0:
         os.close(file)
     return told
+
+
+def _read(file: int, offset: int) -> bytes:
+    if _PREAD is not None:
+        return _PREAD(file, TAIL_BYTES, offset)
+    os.lseek(file, offset, os.SEEK_SET)
+    return os.read(file, TAIL_BYTES)
+
+
+_PREAD: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 def _places(size: int, path: str) -> Sequence[int]:

@@ -409,9 +409,10 @@ def look_at_results(place: Place, content: Mapping[str, Any], request: Request, 
     if model is None or place.results is None or request.configuration is None or request.fold is None:
         return
     fold = model(request.configuration) / f"fold_{request.fold}"
+    # noted first: it is known too of a folder that cannot be looked into
+    notes.see("nnUNet_results", training__folder=str(fold))
     notes.see(
         "nnUNet_results",
-        training__folder=str(fold),
         training__state=results.training_state(fold),
         training__validated=results.is_validated(fold),
     )

@@ -272,7 +272,7 @@ def _problems(file: Path, company: _Company) -> tuple[list[str], str]:
 
 
 def check_files(path: Path) -> list[Path]:
-    """List check files: the file itself, those of an area folder, or those of a folder of areas, which may be ``checks`` in it.
+    """List check files: the file itself, or those of an area folder, of a folder of areas, or of ``checks`` in it.
 
     Raises:
         UserError: The path does not exist.

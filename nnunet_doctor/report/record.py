@@ -45,7 +45,10 @@ class LaunchRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class FixRecord:
-    """A way out; ``command`` is one line for the user's shell; ``needs_trust``: only --trust-packs takes its settings."""
+    """A way out; ``command`` is one line for the user's shell.
+
+    ``needs_trust`` says that its settings are a pack's, and taken with --trust-packs only.
+    """
 
     text: str
     command: str | None
@@ -99,7 +102,10 @@ class ReasonRecord:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class PlanRecord:
-    """Launch settings; ``blocked_by`` lists the findings that they leave, ``withheld`` what --trust-packs would mend."""
+    """Launch settings.
+
+    ``blocked_by`` lists the findings that no setting removes, ``withheld`` those of them that --trust-packs would.
+    """
 
     env: dict[str, str]
     args: list[str]
@@ -370,7 +376,10 @@ def schema() -> dict[str, object]:
 
 
 def schema_of(kind: type) -> dict[str, Any]:
-    """Return the JSON Schema of a record; a docstring keeps the indentation of the code before Python 3.13."""
+    """Return the JSON Schema of a record: every key is written, whatever it holds, and the version is this one.
+
+    A docstring keeps the indentation of the code before Python 3.13.
+    """
     import inspect
 
     import msgspec
@@ -378,4 +387,8 @@ def schema_of(kind: type) -> dict[str, Any]:
     found = msgspec.json.schema(kind)
     for part in found["$defs"].values():
         part["description"] = inspect.cleandoc(part["description"])
+        part["required"] = list(part["properties"])
+        for key in part["properties"].values():
+            key.pop("default", None)
+    found["$defs"][kind.__name__]["properties"]["schema_version"] = {"const": kind.schema_version}  # type: ignore[attr-defined]
     return found

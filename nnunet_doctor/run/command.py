@@ -140,6 +140,8 @@ def show(start: Start, language: str, out: IO[str]) -> None:
             print_block(console, say(language, "run_forced", ids=", ".join(start.forced)), indent=0)
     # a line that is pasted asks nobody before it overwrites
     if start.facts["nnunet.installed"] is True and not start.is_protected:
+        if start.facts["training.overwrites"] is True and start.facts["training.state"] not in ("none", None):
+            print_block(console, say(language, "run_overwrite_alone"), indent=0)
         console.print(say(language, "run_command"))
         print_command(console, command_line(shell, start.command, start.env), indent=0)
 

@@ -80,6 +80,8 @@ def go(
                 break
             start, request = again
             _announce(recovery, start, manner.language)
+    if ended.interrupted and ended.code and folds.can_be_continued(fold):
+        conclude(lambda out: print_block(console_for(out), say(manner.language, "run_may_continue"), indent=0))
     if recovery and recovery.tried:
         steps = _history(recovery, ended, manner.language)
         conclude(lambda out: print_block(console_for(out), steps, indent=0))

@@ -112,17 +112,16 @@ def needed(diagnosis: Diagnosis, facts: Facts, request: Request) -> Preparation 
 
 
 def _processes(facts: Facts, configuration: str) -> int:
-    """Count processes: what nnU-Net starts by default, or what is safe, or what the user has set, if that is less."""
+    """Count processes: what nnU-Net starts by default, what is safe, or what the user has set; the least of these."""
     safe, wanted = facts["training.safe_processes"], facts["training.processes"]
-    most = MOST_PROCESSES.get(configuration, min(MOST_PROCESSES.values()))
-    fits = facts["training.preprocessing_processes"] if configuration == facts["training.configuration"] else None
-    # the variable is of other commands, and says all the same how much of the machine is the user's
-    mine = wanted if facts["nnunet.processes_variable"] is not None else None
-    return (
-        min([most, *(number for number in (safe, fits, mine) if isinstance(number, int))])
-        if (isinstance(safe, int))
-        else 1
-    )
+    if not isinstance(safe, int):
+        return 1
+    most = [safe, MOST_PROCESSES.get(configuration, min(MOST_PROCESSES.values()))]
+    # the variable is for other steps, and says all the same how much of the machine is to be used
+    most += [wanted] if isinstance(wanted, int) and facts["nnunet.processes_variable"] is not None else []
+    fits = facts["training.preprocessing_processes"]
+    most += [fits] if isinstance(fits, int) and configuration == facts["training.configuration"] else []
+    return min(most)
 
 
 def _replaced(facts: Facts, *, cases: bool) -> tuple[Path, ...]:

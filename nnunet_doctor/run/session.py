@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Sequence
@@ -77,8 +78,9 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
             return code
         found = found if code is None else examine(request)
     start = put_together(found, request)
-    show(start, language, out)
-    out.flush()
+    with contextlib.suppress(BrokenPipeError):  # nobody has to read what a training says for it to go on
+        show(start, language, out)
+        out.flush()
     if start.blocked_by:
         return BLOCKED
     if wishes.only_shows:
@@ -86,7 +88,7 @@ def run(context: Context, checks: Sequence[Check], wishes: Wishes, out: IO[str])
         return 0
     if wishes.estimates or (start.facts["training.device"] == "cpu" and not context.quick):
         estimate(start, request, context.environ, language)
-    why = Why(checks, start.facts, language)
+    why = Why(checks, language)
     recovery = Recovery(why.cause, examine, put_together, checks) if wishes.retries else None
     try:
         return go(start, request, context.environ, wishes.manner, recovery, why).code

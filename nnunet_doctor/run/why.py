@@ -21,14 +21,13 @@ class Why:
 
     Args:
         checks: What is known.
-        facts: What is known of this machine.
         language: Language of the sentences.
     """
 
-    def __init__(self, checks: Sequence[Check], facts: Facts, language: str) -> None:
+    def __init__(self, checks: Sequence[Check], language: str) -> None:
         """Keep what is needed once a training has failed."""
-        self._checks, self._facts, self._language = checks, facts, language
-        self._known: dict[tuple[Path, ...], LogDiagnosis | None] = {}
+        self._checks, self._language = checks, language
+        self._told: dict[tuple[Path, ...], LogDiagnosis] = {}
 
     def tell(self, logs: Sequence[Path], code: int, facts: Facts) -> None:
         """Say what ended a training, and how to mend it.
@@ -38,22 +37,15 @@ class Why:
             code: What it ended with.
             facts: The facts as they were for it, with its settings.
         """
-        self._facts = facts
-        found = self._diagnosis(logs, code)
-        if found is not None:
-            record, shell = build(found, self._language), shell_of(facts)
-            conclude(lambda out: print_diagnosis(record, console_for(out), self._language, shell, short=True))
+        try:
+            found = diagnose_files(logs, self._checks, facts, code)
+        except UserError:  # the disk is full, or the file is gone; the training's own end counts
+            return
+        self._told[tuple(logs)] = found
+        record, shell = build(found, self._language), shell_of(facts)
+        conclude(lambda out: print_diagnosis(record, console_for(out), self._language, shell, short=True))
 
     def cause(self, logs: Sequence[Path]) -> Check | None:
-        """Return the problem that the output of a training shows; None when it is not recognised."""
-        found = self._diagnosis(logs, None)
+        """Return the problem that the output of a training has been told to show; None when it is not recognised."""
+        found = self._told.get(tuple(logs))
         return found.cause.check if found is not None and found.cause else None
-
-    def _diagnosis(self, logs: Sequence[Path], code: int | None) -> LogDiagnosis | None:
-        key = tuple(logs)
-        if key not in self._known:
-            try:
-                self._known[key] = diagnose_files(logs, self._checks, self._facts, code)
-            except UserError:  # the disk is full, or the file is gone; the training's own end counts
-                self._known[key] = None
-        return self._known[key]

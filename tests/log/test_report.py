@@ -172,7 +172,7 @@ def test_json_of_a_cause() -> None:
 
     assert {"id", "title", "why", "line", "text", "fixes"} <= document["cause"].keys()
     assert (document["cause"]["id"], document["cause"]["line"]) == ("gpu-memory-full", 12)
-    assert {"text", "command", "launch"} == document["cause"]["fixes"][0].keys()
+    assert {"text", "command", "launch", "needs_trust"} == document["cause"]["fixes"][0].keys()
     assert [(item["id"], item["times"]) for item in document["consequences"]] == [
         ("workers-died", 1),
         ("workers-died", 3),

@@ -20,11 +20,17 @@ ERROR = [
 ]
 
 
+MACHINE = derive(
+    Facts().with_values(
+        {"platform.os": "linux", "platform.container": "docker", "platform.scheduler": None, "platform.wsl": None}
+    )
+)
+
+
 @pytest.fixture
 def why() -> Why:
-    """Return what knows all checks, and a Linux machine in a container."""
-    machine = {"platform.os": "linux", "platform.container": "docker", "platform.scheduler": None, "platform.wsl": None}
-    return Why(catalogue.load(), derive(Facts().with_values(machine)), "en")
+    """Return what knows all checks."""
+    return Why(catalogue.load(), "en")
 
 
 def written(folder: Path, *lines: str) -> Path:
@@ -34,17 +40,17 @@ def written(folder: Path, *lines: str) -> Path:
     return path
 
 
-def test_the_cause_is_told_on_stderr(why: Why, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cause_is_told_on_stdout(why: Why, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Title, line and ways out, without the lines around it, which have just been on the screen."""
     log = written(tmp_path, *START, *ERROR)
-    why.tell([log], 1)
+    why.tell([log], 1, MACHINE)
     printed = capsys.readouterr()
     cause = why.cause([log])
     assert cause is not None
 
-    assert (cause.id, printed.out) == ("gpu-memory-full", "")
-    assert "[gpu-memory-full]" in printed.err
-    assert "File " not in printed.err
+    assert (cause.id, printed.err) == ("gpu-memory-full", "")
+    assert "[gpu-memory-full]" in printed.out
+    assert "File " not in printed.out
 
 
 def test_a_kill_without_words_is_known_by_its_code(
@@ -52,12 +58,12 @@ def test_a_kill_without_words_is_known_by_its_code(
 ) -> None:
     """SIGKILL leaves nothing in the output; the code says it, and facts of this machine choose the ways out."""
     log = written(tmp_path, *START)
-    why.tell([log], 137)
+    why.tell([log], 137, MACHINE)
     cause = why.cause([log])
     assert cause is not None
 
     assert cause.id == "memory-ran-out"
-    said = capsys.readouterr().err
+    said = capsys.readouterr().out
     assert "likely, not certain" in said
     assert "give the container more memory" in said
     assert "In a container" not in said
@@ -66,14 +72,14 @@ def test_a_kill_without_words_is_known_by_its_code(
 def test_an_unknown_failure_is_not_guessed_at(why: Why, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is started again for it."""
     log = written(tmp_path, *START, *ERROR[:2], "KeyError: 'mine'")
-    why.tell([log], 1)
+    why.tell([log], 1, MACHINE)
 
     assert why.cause([log]) is None
-    assert "no check knows why" in capsys.readouterr().err
+    assert "no check knows why" in capsys.readouterr().out
 
 
 def test_a_log_that_is_gone_is_no_reason_to_fail(why: Why, tmp_path: Path) -> None:
     """The exit code is that of the training, whatever became of its log."""
-    why.tell([tmp_path / "gone.log"], 1)
+    why.tell([tmp_path / "gone.log"], 1, MACHINE)
 
     assert why.cause([tmp_path / "gone.log"]) is None

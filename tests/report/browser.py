@@ -53,6 +53,8 @@ class Browser:
                 "--disable-gpu",
                 "--disable-dev-shm-usage",
                 "--disable-background-networking",
+                "--disable-renderer-backgrounding",
+                "--disable-backgrounding-occluded-windows",
                 "--no-first-run",
                 "--hide-scrollbars",
                 f"--user-data-dir={profile}",
@@ -154,6 +156,7 @@ class Page:
 
     def screenshot(self, clip: dict[str, float] | None = None) -> bytes:
         """Return a PNG of what is seen, or of a part of the whole page."""
+        self.call("Page.bringToFront")  # of a page behind another one the browser may never draw any
         part = {"clip": {**clip, "scale": 1}, "captureBeyondViewport": True} if clip else {}
         return base64.b64decode(self.call("Page.captureScreenshot", format="png", **part)["data"])
 

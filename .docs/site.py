@@ -78,6 +78,11 @@ def pages() -> dict[str, str]:
     """Return all pages that are made, as Markdown by path."""
     checks = catalogue.load(with_examples=True)
     found = {path: (ROOT / source).read_text(encoding="utf-8") for source, path in ELSEWHERE.items()}
+    # the README names pages of the repository and has no links, which would lead nowhere on the page of a package index
+    found["index.md"] = re.sub(
+        r"^中文说明.*$", "[中文](.docs/pages/zh/index.md)", found["index.md"], flags=re.MULTILINE
+    )
+    found["index.md"] = re.sub(r"`(\.docs/pages/[\w/-]+\.md)`", r"[`\1`](\1)", found["index.md"])
     found["changes.md"] = _below_title(found["changes.md"], "更新日志只有英文版。[中文首页](.docs/pages/zh/index.md)")
     found |= {"options.md": options("en"), "zh/options.md": options("zh")}
     for language in OTHER:

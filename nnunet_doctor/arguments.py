@@ -337,7 +337,12 @@ def _check_arguments(parser: argparse.ArgumentParser) -> None:
     _training(parser)
     _looking(parser)
     _surveying(parser)
-    parser.add_argument("--facts", metavar="FILE", type=Path, help="examine a recorded machine instead of this one")
+    parser.add_argument(
+        "--facts",
+        metavar="FILE",
+        type=Path,
+        help="examine a recorded machine instead of this one; - reads standard input",
+    )
     parser.add_argument(
         "--select",
         metavar="ID|AREA",

@@ -103,6 +103,7 @@ def test_every_link_leads_somewhere(site: Path) -> None:
         for link in (*page.links, *page.loads):
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
+                lost += [] if is_address(link) else [(path.name, link)]
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             if not target.is_file() or (
@@ -112,6 +113,72 @@ def test_every_link_leads_somewhere(site: Path) -> None:
 
     assert lost == []
     assert len(pages) > 2 * len(CHECKS)
+
+
+def is_address(link: str) -> bool:
+    """Say whether a link to elsewhere has the form of one: https, a host, and no blank or mark of a sentence at its end."""
+    parts = urlsplit(link)
+    host = re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", parts.netloc)
+    issue = not parts.path.endswith("/issues/") and re.search(r"/issues(/|$)", parts.path)
+    named = not issue or re.fullmatch(rf"/{OWNER}/{NAME}/issues/[1-9]\d*", parts.path)
+    return bool(parts.scheme == "https" and host and named and re.fullmatch(r"[!-~]*[^\s.,;:!?)\]'\"]", link))
+
+
+OWNER, NAME = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,38}", r"[\w.-]+"
+_ISSUE = re.compile(rf"({OWNER}/{NAME})#([1-9]\d*)", re.ASCII)
+
+
+@pytest.mark.parametrize(
+    ("link", "good"),
+    [
+        ("https://docs.python.org/3/library/functions.html#open", True),
+        ("https://github.com/MIC-DKFZ/nnUNet/issues/2219", True),
+        ("http://docs.python.org/3", False),
+        ("https://docs.python.org/3.", False),
+        ("https://localhost/x", False),
+        ("https://github.com/MIC-DKFZ/nnUNet/issues/", False),
+        ("https://github.com/nnUNet/issues/22", False),
+        ("https://github.com/MIC-DKFZ/nnUNet/issues/022", False),
+        ("https://pypi.org/a b", False),
+    ],
+)
+def test_form_of_an_address(link: str, good: bool) -> None:
+    """What looks nearly like an address is none."""
+    assert is_address(link) == good
+
+
+def test_references_are_written_in_one_way() -> None:
+    """An issue or a pull request is owner/repository#number, of one spelling each; everything else on the web an address."""
+    wrong, spelt = [], {}
+    for check in CHECKS:
+        for reference in check.references:
+            issue = _ISSUE.fullmatch(reference)
+            if issue:
+                wrong += [] if spelt.setdefault(issue[1].lower(), issue[1]) == issue[1] else [(check.id, reference)]
+            elif re.search(r"#\d|://|github\.com|www\.", reference):
+                is_web = is_address(reference) and not re.search(r"/(?:issues|pull|discussions)/", reference)
+                wrong += [] if is_web else [(check.id, reference)]
+
+    assert wrong == []
+    assert len(spelt) > 10
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_leads_where_explain_points(language: str, site: Path) -> None:
+    """The links of a page are the references that explain prints: an address as it stands, an issue as GitHub finds it."""
+    wrong = []
+    for check in CHECKS:
+        printed = [part.text for part in explanation(check, language) if part.kind == "reference"]
+        words = re.split(r"[\s,：]+", " ".join(printed))
+        issues = [
+            found and f"https://github.com/{found[1]}/issues/{found[2]}" for found in map(_ISSUE.fullmatch, words)
+        ]
+        expected = [issue or word for issue, word in zip(issues, words, strict=True) if issue or "://" in word]
+        links = Page((site / language / f"{check.id}.html").read_text(encoding="utf-8")).links
+        foreign = [link for link in links if urlsplit(link).netloc and "squidfunk" not in link]
+        wrong += [(check.id, foreign, expected)] if foreign != expected else []
+
+    assert wrong == []
 
 
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
@@ -309,7 +376,35 @@ def test_readme_leads_chinese_readers_to_their_page() -> None:
     """Whoever reads no English finds the way in the first lines."""
     first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:5]
 
-    assert any("[中文](.docs/pages/zh/index.md)" in line for line in first)
+    assert any(re.search("中文说明见 .docs/pages/zh/index.md", line) for line in first)
+
+
+def test_readme_reads_as_well_where_it_is_no_part_of_a_repository() -> None:
+    """A package index shows it alone: no link of it is relative, and each page that it names is there in the repository."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [
+        link for link in re.findall(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)", text) if not link.startswith("https://")
+    ] == []
+    named = re.findall(r"(?<![\w/])(?:\.docs|checks)/[\w/.-]+\.md", text)
+    assert {".docs/pages/zh/index.md", ".docs/pages/pipeline.md"} <= set(named)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_snippets_of_the_readme_are_those_that_are_proven() -> None:
+    """GitLab's job, Slurm's prolog and the health check stand, line for line, on the page whose snippets are run."""
+    part = (ROOT / "README.md").read_text(encoding="utf-8").partition("## In a pipeline\n")[2].partition("\n## ")[0]
+    found = re.findall(r"^```(yaml|bash|dockerfile)\n(.*?)^```$", part, re.MULTILINE | re.DOTALL)
+    alone = []
+    for language, snippet in found[1:]:  # the first is a step of the workflow
+        lines = [line for line in without_comments(snippet) if line.strip()]
+        proven = [
+            [line for line in without_comments(block) if line.strip()] for block in blocks("pipeline.md", language)
+        ]
+        alone += [] if any([line for line in block if line in lines] == lines for block in proven) else [snippet]
+
+    assert [language for language, _ in found] == ["yaml", "yaml", "bash", "dockerfile"]
+    assert alone == []
 
 
 @pytest.mark.parametrize(("language", "path"), [("en", "report.svg"), ("zh", "zh/report.svg")])

@@ -59,9 +59,8 @@ def look(context: Context) -> Notes:
         for name, info in CATALOGUE.items():
             if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
                 notes.values[name], notes.sources[name] = None, absent
-    if requested is not None:  # another probe may look at them
-        for name in contents.NAMES:
-            del notes.values[name], notes.sources[name]
+    for name in contents.NAMES:  # which another probe looks at
+        del notes.values[name], notes.sources[name]
     notes.see(absent, **dict.fromkeys(_OF_TRAINING, None))
     if requested is None:
         return notes

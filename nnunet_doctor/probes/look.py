@@ -123,13 +123,16 @@ def _known(context: Context) -> Notes:
     # no look tells these: they are noted when findings are told from what is waived
     notes.see("configuration", config__expired_waivers=None, config__unused_waivers=None)
     notes.see("environment", config__unread_variables=_unread(context.environ))
+    if context.request.dataset is None:
+        notes.values |= dict.fromkeys(NAMES)
+        notes.sources |= dict.fromkeys(NAMES, "no dataset is named")
     notes.values |= context.request.as_facts()
     notes.sources |= dict.fromkeys(FACTS.values(), "command line")
     return notes
 
 
 def _named(context: Context, asked: Collection[str] | None) -> list[str]:
-    """Name the probes to start; without a dataset that of it says all that there is to say of files."""
+    """Name the probes to start; without a dataset there are no files to look at."""
     names = list(PROBES) if asked is None else _needed(context, asked)
     of_files = context.request.dataset is not None and (context.contents or asked is not None)
     return [name for name in names if name != CONTENT or of_files]
@@ -141,7 +144,7 @@ def _needed(context: Context, asked: Collection[str]) -> list[str]:
 
     known = _known(context).values
     wanted = {noted_by(name) for name in asked if name not in known and not CATALOGUE[name].derived}
-    wanted |= {"dataset"} if context.request.dataset is not None or CONTENT in wanted else set()
+    wanted |= {"dataset"} if context.request.dataset is not None else set()
     wanted |= _trial_goes_by() if context.deep and "trial" in wanted else set()
     return [name for name in PROBES if name in wanted]
 
@@ -286,10 +289,10 @@ def _seen(others: Collection[_Running], context: Context, until: float) -> Facts
     return derive(Facts(values | context.request.as_facts()), with_inputs(NEEDED))
 
 
-def _noted(probe: _Running, until: float) -> Mapping[str, Observed]:
-    """Wait for a probe and return what it saw; nothing where it has failed."""
+def _noted(probe: _Running, until: float) -> Mapping[str, Observed] | None:
+    """Wait for a probe and return what it saw; None where it has failed."""
     probe.thread.join(max(0.0, until - time.monotonic()))
-    return probe.notes[0].values if probe.notes else {}
+    return probe.notes[0].values if probe.notes else None
 
 
 def _wait_for_trial(running: Mapping[str, _Running], context: Context, until: float) -> None:

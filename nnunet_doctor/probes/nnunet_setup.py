@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from nnunet_doctor.errors import nearest_word
 from nnunet_doctor.facts import Detail, Unknown
 from nnunet_doctor.facts.tables import table
 from nnunet_doctor.probes.base import Context, Notes
@@ -105,6 +105,6 @@ def unknown_variables(environ: Mapping[str, str]) -> tuple[Detail, ...]:
         # Windows keeps no case in the names of variables
         if not strange or _NOT_NNUNETS.match(name) or (os.name == "nt" and name.lower() in folded):
             continue
-        near = folded.get(name.lower()) or next(iter(difflib.get_close_matches(name, known, n=1)), "")
+        near = folded.get(name.lower()) or nearest_word(name, known)
         found.append(Detail(name, near))
     return tuple(found)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform as standard
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -199,6 +201,22 @@ def test_windows_11_still_calls_itself_10(release, version, expected):
 def test_language_is_that_of_the_user(environ, expected):
     """The doctor speaks Chinese where the user's system does, unless the user asks for another language."""
     assert default_language(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(0x0804, "zh"), (0x0404, "zh"), (0x0C04, "zh"), (0x0409, "en"), (0x0411, "en"), (0x0407, "en"), (0, "en")],
+    ids=["China", "Taiwan", "Hong Kong", "America", "Japan", "Germany", "none"],
+)
+def test_windows_tells_the_language_of_its_windows(monkeypatch, number, expected):
+    """Where no variable says it, Windows is asked for the language that its own windows speak; a variable counts first."""
+    kernel = types.SimpleNamespace(GetUserDefaultUILanguage=lambda: number)
+    monkeypatch.setattr(ctypes, "windll", types.SimpleNamespace(kernel32=kernel), raising=False)
+    monkeypatch.setattr(platform, "os", types.SimpleNamespace(name="nt"))
+
+    assert default_language({}) == expected
+    assert default_language({"LANG": "en_US.UTF-8"}) == "en"
+    assert default_language({"NNUNET_DOCTOR_LANG": "zh"}) == "zh"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows is asked for its language where no variable tells it")

@@ -141,7 +141,8 @@ def _block(part: Part) -> str:
         name, colon, doc = re.split("(: |：)", part.text, maxsplit=1)
         return f"- `{name}`{colon}{_plain(doc)}"
     if part.kind == "reference":
-        return ", ".join(_linked(word) for word in part.text.split(", "))
+        head, colon, items = re.split("(: |：)", part.text, maxsplit=1)
+        return f"{_plain(head)}{colon}" + ", ".join(map(_linked, items.split(", ")))
     return _plain(part.text)
 
 

@@ -496,10 +496,16 @@ _SECRETS: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         r"\1" + _REMOVED,
     ),
+    (
+        re.compile(
+            r"(?<![\w/])(passwd)\s+(?!(?:file|entry|database|is|was|for|and|or|to|in|on|the|not|from)\b)[\w!@#$%^&*]{4,}"
+        ),
+        r"\1 " + _REMOVED,
+    ),
     (re.compile(r"(\blogin\s+\S{1,100}\s+password\s+)\S+"), r"\1" + _REMOVED),
     (
         re.compile(
-            r"(?i)(?<![\w/])(passwo?r?d|passwort|passphrase|pwd)\s+(?=\D{0,99}\d)(?=[^\sa-z]*[a-z])[^\s'\"]{5,}"
+            r"(?i)(?<![\w/])(passwo?r?d|passwort|passphrase|pwd)\s+(?=[^\s\d]{0,99}\d)(?=[^\sa-z]*[a-z])[^\s'\"]{5,}"
         ),
         r"\1 " + _REMOVED,
     ),

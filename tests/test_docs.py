@@ -119,8 +119,8 @@ def is_address(link: str) -> bool:
     """Say whether a link to elsewhere has the form of one: https, a host, and no blank or mark of a sentence at its end."""
     parts = urlsplit(link)
     host = re.fullmatch(r"(?:[a-z0-9-]+\.)+[a-z]{2,}", parts.netloc)
-    issue = not parts.path.endswith("/issues/") and re.search(r"/issues(/|$)", parts.path)
-    named = not issue or re.fullmatch(rf"/{OWNER}/{NAME}/issues/[1-9]\d*", parts.path)
+    is_issue = parts.netloc == "github.com" and re.search(r"/(?:issues|pull)(?:/|$)", parts.path)
+    named = not is_issue or re.fullmatch(rf"/{OWNER}/{NAME}/(?:issues|pull)/[1-9]\d*", parts.path)
     return bool(parts.scheme == "https" and host and named and re.fullmatch(r"[!-~]*[^\s.,;:!?)\]'\"]", link))
 
 
@@ -156,7 +156,7 @@ def test_references_are_written_in_one_way() -> None:
             if issue:
                 wrong += [] if spelt.setdefault(issue[1].lower(), issue[1]) == issue[1] else [(check.id, reference)]
             elif re.search(r"#\d|://|github\.com|www\.", reference):
-                is_web = is_address(reference) and not re.search(r"/(?:issues|pull|discussions)/", reference)
+                is_web = is_address(reference) and not re.search(r"github\.com/.*/(?:issues|pull)/", reference)
                 wrong += [] if is_web else [(check.id, reference)]
 
     assert wrong == []
@@ -169,7 +169,7 @@ def test_page_leads_where_explain_points(language: str, site: Path) -> None:
     wrong = []
     for check in CHECKS:
         printed = [part.text for part in explanation(check, language) if part.kind == "reference"]
-        words = re.split(r"[\s,：]+", " ".join(printed))
+        words = re.split(r"[\s,，：]+", " ".join(printed))
         issues = [
             found and f"https://github.com/{found[1]}/issues/{found[2]}" for found in map(_ISSUE.fullmatch, words)
         ]

@@ -353,7 +353,7 @@ def last_states(line: bytes) -> list[bytes]:
 def _decoder(head: bytes) -> Callable[[bytes], bytes]:
     """Choose by its first bytes how a log is turned into UTF-8."""
     name = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if name is None:
+    if name is None and b"\0" in head:
         # what a power cut or a network drive leaves is zeros without letters between them
         pairs = [pair for pair in zip(head[::2], head[1::2], strict=False) if any(pair)]
         little, big = sum(not high for _, high in pairs), sum(not high for high, _ in pairs)

@@ -55,12 +55,11 @@ def look(context: Context) -> Notes:
     weights = context.request.pretrained
     notes.see("file system", training__pretrained_found=None if weights is None else Path(weights).is_file())
     absent = "no dataset is named" if requested is None else "not found"
+    of_others = ("dataset.requested", *contents.NAMES)
     for area in ("dataset", "preprocessed"):
         for name, info in CATALOGUE.items():
-            if name.startswith(f"{area}.") and not info.derived and name != "dataset.requested":
+            if name.startswith(f"{area}.") and not info.derived and name not in of_others:
                 notes.values[name], notes.sources[name] = None, absent
-    for name in contents.NAMES:  # which another probe looks at
-        del notes.values[name], notes.sources[name]
     notes.see(absent, **dict.fromkeys(_OF_TRAINING, None))
     if requested is None:
         return notes

@@ -467,11 +467,10 @@ def _misplaced(regions: Mapping[str, tuple[int, ...]], order: Sequence[int], fou
     convert_probabilities_to_segmentation). That a label comes out as one of fewer regions may be meant: where regions
     overlap, no value may stand for both.
     """
-    strangers = [name for (name, group), value in zip(regions.items(), order, strict=True) if value not in group]
-    for name, value in zip(regions, order, strict=True):
-        if name not in strangers:
-            continue
-        found.add("json-regions", f"regions_class_order: {value} is not in {_cut(name)} {_shown(list(regions[name]))}")
+    pairs = zip(regions.items(), order, strict=True)
+    strangers = [(name, group, value) for (name, group), value in pairs if value not in group]
+    for name, group, value in strangers:
+        found.add("json-regions", f"regions_class_order: {value} is not in {_cut(name)} {_shown(list(group))}")
     if strangers:
         return
     regions_of: dict[int, set[str]] = {}
